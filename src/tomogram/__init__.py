@@ -1,0 +1,38 @@
+"""Tomogram: an MRI for AI models.
+
+The public API is lazy (PEP 562): importing this package never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+__all__ = ["TomogramError", "__version__", "load", "open", "scan"]
+
+# Public name -> (module, name there). Module names are data here, so that the root package stands
+# on no floor and every floor may import it.
+_PUBLIC = {
+    "TomogramError": ("tomogram.store.errors", "TomogramError"),
+    "load": ("tomogram.models.load", "load"),
+    "open": ("tomogram.report.tomogram", "open_tomogram"),
+    "scan": ("tomogram.pipeline.scan", "scan"),
+}
+
+if TYPE_CHECKING:
+    from tomogram.store.errors import TomogramError
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name the first time it is asked for."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

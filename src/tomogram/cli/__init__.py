@@ -1,0 +1,1 @@
+"""The command `tomogram`: one file a command, each of them thin."""

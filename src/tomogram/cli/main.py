@@ -1,0 +1,49 @@
+"""The app: registers the commands and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import tomogram
+from tomogram.store.errors import TomogramError
+
+app = typer.Typer(
+    name="tomogram",
+    help="An MRI for AI models: scan an open-weights model and read what is inside.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tomogram {tomogram.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """An MRI for AI models: scan an open-weights model and read what is inside."""
+
+
+def main() -> None:
+    """Entry point of the command.
+
+    A `TomogramError` becomes one line on stderr and exit code 2, an interrupt exit code 130.
+    Anything else is a bug and shows its traceback.
+    """
+    try:
+        app()
+    except TomogramError as error:
+        print(f"tomogram: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("tomogram: interrupted.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""The stages put together: the scan and its helpers."""

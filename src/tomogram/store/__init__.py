@@ -1,0 +1,1 @@
+"""The ground floor: errors, digests, atomic writes, stages that resume, progress."""
