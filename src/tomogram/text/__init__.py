@@ -1,0 +1,1 @@
+"""Text: where it comes from, how it is packed, and text sampled from a model itself."""
