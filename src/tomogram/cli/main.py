@@ -7,6 +7,7 @@ import sys
 import typer
 
 import tomogram
+from tomogram.cli.doctor import doctor
 from tomogram.store.errors import TomogramError
 
 app = typer.Typer(
@@ -33,17 +34,18 @@ def _root(
     """An MRI for AI models: scan an open-weights model and read what is inside."""
 
 
+# One line a command; each command imports what it needs when it is called.
+app.command()(doctor)
+
+
 def main() -> None:
     """Entry point of the command.
 
-    A `TomogramError` becomes one line on stderr and exit code 2, an interrupt exit code 130.
-    Anything else is a bug and shows its traceback.
+    A `TomogramError` becomes one line on stderr and exit code 2. Typer gives wrong usage exit code
+    2 and an interrupt exit code 130. Anything else is a bug and shows its traceback.
     """
     try:
         app()
     except TomogramError as error:
         print(f"tomogram: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("tomogram: interrupted.", file=sys.stderr)
-        sys.exit(130)
