@@ -1,0 +1,1 @@
+"""Activations: streamed from a model over text, mixed for training, harvested to shards."""
