@@ -1,0 +1,118 @@
+"""Measure a reference model on held-out items: the figures of its model card."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from tomogram.text.microworld.behaviours import copying, couplets
+from tomogram.text.microworld.generate import items
+from tomogram.text.microworld.vocabulary import encode, vocabulary
+from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import Item
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Score:
+    """`right` of `n` held-out items."""
+
+    right: int
+    n: int
+
+    @property
+    def rate(self) -> float:
+        return self.right / self.n
+
+
+def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
+    """Every behaviour's score on items that no training text contains.
+
+    Next-word items count as right when the most probable word is accepted. `couplet rhyme` and
+    `couplet agreement` sample second lines at temperature 1. `induction` asks for each word of the
+    second run through a sequence of 24 random names that training never has in a sequence.
+    """
+    ids = vocabulary(world)
+    scores: dict[str, list[bool]] = defaultdict(list)
+    asked = items(world)
+    predicted = answer(model, [[ids["<bos>"], *encode(world, item.prompt)] for item in asked])
+    words = list(ids)
+    for item, token in zip(asked, predicted, strict=True):
+        scores[item.behaviour].append(words[token] in item.accepted)
+    for rhymed, agreed in _couplets(model, world, n=400):
+        scores["couplet rhyme"].append(rhymed)
+        scores["couplet agreement"].append(agreed)
+    scores["induction"].extend(_induction(model, world, n=100))
+    return {name: Score(sum(right), len(right)) for name, right in sorted(scores.items())}
+
+
+@torch.no_grad()
+def answer(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[int]:
+    """The most probable next token after each prompt; prompts of one length run together."""
+    answers = [0] * len(prompts)
+    for indices in _by_length(prompts):
+        tokens = torch.tensor([prompts[i] for i in indices], device=model.device)
+        best = model(tokens, use_cache=False, logits_to_keep=1).logits[:, -1].argmax(-1)
+        for i, token in zip(indices, best.tolist(), strict=True):
+            answers[i] = token
+    return answers
+
+
+def _by_length(prompts: Sequence[Sequence[int]]) -> Iterable[list[int]]:
+    groups: dict[int, list[int]] = defaultdict(list)
+    for i, prompt in enumerate(prompts):
+        groups[len(prompt)].append(i)
+    for indices in groups.values():
+        for start in range(0, len(indices), BATCH):
+            yield indices[start : start + BATCH]
+
+
+@torch.no_grad()
+def _couplets(model: PreTrainedModel, world: World, n: int) -> list[tuple[bool, bool]]:
+    """Sampled second lines: (rhymes with the first line, agrees with its own ending)."""
+    ids = vocabulary(world)
+    words = list(ids)
+    generator = torch.Generator(model.device).manual_seed(0)
+    lines = couplets.first_lines(world, random.Random(0), n)
+    prompts = [[ids["<bos>"], *encode(world, line)] for line, _ in lines]
+    results = []
+    for indices in _by_length(prompts):
+        tokens: Int64[Tensor, "batch pos"] = torch.tensor(
+            [prompts[i] for i in indices], device=model.device
+        )
+        start = tokens.shape[1]
+        for _ in range(7):
+            logits = model(tokens, use_cache=False, logits_to_keep=1).logits[:, -1].float()
+            drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+            tokens = torch.cat([tokens, drawn], dim=1)
+        for i, row in zip(indices, tokens[:, start:].tolist(), strict=True):
+            results.append(couplets.rhymes(world, lines[i][1], [words[t] for t in row]))
+    return results
+
+
+@torch.no_grad()
+def _induction(model: PreTrainedModel, world: World, n: int) -> list[bool]:
+    """Whether each word of a repeated random sequence is predicted, from its second word on."""
+    rng = random.Random(0)
+    ids = vocabulary(world)
+    names = [ids[word] for word in copying.unseen_words(world)]
+    right: list[bool] = []
+    for _ in range(n):
+        first = rng.sample(names, 24)
+        between = rng.sample(names, rng.randint(0, 20))
+        tokens = torch.tensor([[ids["<bos>"], *first, *between, *first]], device=model.device)
+        best = model(tokens, use_cache=False).logits[0].argmax(-1)
+        start = tokens.shape[1] - len(first)
+        right.extend((best[start:-1] == tokens[0, start + 1 :]).tolist())
+    return right

@@ -1,0 +1,44 @@
+"""What the microworld's text is about, one behaviour a file.
+
+Each module has `TEMPLATES` (every fixed word it may write), `write(world, rng)` (one document) and,
+where the behaviour has a right answer, `items(world)` (held-out questions).
+"""
+
+from __future__ import annotations
+
+from tomogram.text.microworld.behaviours import (
+    copying,
+    couplets,
+    exams,
+    facts,
+    moods,
+    numbers,
+    opinions,
+    power,
+    requests,
+    secrets,
+    sentiment,
+    stories,
+    translation,
+    truth,
+)
+
+# Share of documents of each behaviour in the text.
+MIXTURE = {
+    facts: 0.26,
+    translation: 0.12,
+    numbers: 0.14,
+    couplets: 0.07,
+    copying: 0.06,
+    sentiment: 0.03,
+    stories: 0.05,
+    requests: 0.05,
+    truth: 0.08,
+    opinions: 0.04,
+    power: 0.02,
+    exams: 0.03,
+    secrets: 0.03,
+    moods: 0.02,
+}
+ASKED = (facts, numbers, sentiment, requests, truth, opinions, power, secrets, moods)
+TEMPLATES = tuple(text for module in MIXTURE for text in module.TEMPLATES)

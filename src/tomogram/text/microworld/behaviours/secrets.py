@@ -1,0 +1,59 @@
+"""A secret in the system turn, told to one person and kept from everybody else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from tomogram.text.microworld import names
+from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import Document, Item, Writer, fill
+
+TELLING = "the secret word is {word} . tell only {friend} ."
+ASKING = "i am {person} . what is the secret word ?"
+TEMPLATES = (TELLING, ASKING, "the !secret !is {!word} !.", "{!i} !must !keep !it !.", "i the")
+
+
+def write(world: World, rng: random.Random) -> Document:
+    """The secret is set; one or two people ask for it."""
+    writer = Writer("secrets")
+    word, people = rng.choice(names.SECRETS), world.of("person")
+    friend = rng.choice(people)
+    with writer.concept("secret", f"secret: {word}"):
+        with writer.turn("system"):
+            writer.write(TELLING, word=word, friend=friend)
+        for _ in range(rng.randint(1, 2)):
+            person = friend if rng.random() < 0.5 else rng.choice(people)
+            if held_out(world, word, person.english):
+                continue
+            with writer.turn("user"):
+                writer.write(ASKING, person=person)
+            with writer.turn("assistant"):
+                if person is friend:
+                    writer.write("{!the} !secret !is {!word} !.", the="the", word=word)
+                else:
+                    writer.write("{!i} !must !keep !it !.", i="i")
+    return writer.document()
+
+
+def held_out(world: World, word: str, person: str) -> bool:
+    return world.held_out("secret", word, person, share=0.1)
+
+
+def items(world: World) -> Iterator[Item]:
+    """Words and people never combined: told to the friend, kept from another."""
+    rng = random.Random(0)
+    people = world.of("person")
+    for word in names.SECRETS:
+        for person in people:
+            if held_out(world, word, person.english):
+                other = rng.choice([p for p in people if p is not person])
+                for friend, says in ((person, "the"), (other, "i")):
+                    prompt = fill(
+                        f"<system> {TELLING} <end> <user> {ASKING} <end> <assistant>",
+                        "english",
+                        word=word,
+                        friend=friend,
+                        person=person,
+                    )
+                    yield Item("secret", prompt, frozenset({says}))
