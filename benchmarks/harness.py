@@ -1,0 +1,192 @@
+"""What all benchmarks share: figures with intervals and targets, and how they are printed.
+
+A benchmark is a module with a function that measures and a last line that runs it:
+
+    def measure(quick: bool) -> dict[str, Figure]: ...
+
+    if __name__ == "__main__":
+        main("harvest", measure)
+
+`python -m benchmarks.harvest` prints a table; `--json` prints one JSON object as the last line;
+`--quick` is a smoke run whose figures mean nothing. Figures keep their names over time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from tomogram.store.canonical import Json, canonical_json
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured number.
+
+    low, high: bounds of its 95 % interval, None where there is none.
+    target: the number to reach, None where there is none. at_least: whether more is better.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    target: float | None = None
+    at_least: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high", "target"):
+            number = getattr(self, name)
+            if number is None:
+                continue
+            if not math.isfinite(number):
+                raise ValueError(f"{name} is not finite: {number}")
+            object.__setattr__(self, name, float(number))  # numpy's scalars become plain floats
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the value reaches the target; None where there is no target."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def interval_of_mean(
+    values: Sequence[float] | Float[Array, " n"], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Student's t-interval of a mean, for few independent values (runs, seeds, bases).
+
+    Raises ValueError for fewer than two values.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size < 2:
+        raise ValueError("an interval needs at least two values")
+    half = stats.sem(sample) * stats.t.ppf((1 + confidence) / 2, sample.size - 1)
+    return float(sample.mean() - half), float(sample.mean() + half)
+
+
+def bootstrap(
+    values: Sequence[float] | Float[Array, "n ..."],
+    statistic: Callable[[Float[Array, "n ..."]], float] = np.mean,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic (Efron and Tibshirani 1993, chapter 13).
+
+    values: independent units along the first axis; paired values stay paired as one row. For many
+    units: over fewer than about twenty it covers too seldom, and `interval_of_mean` is to be used.
+    Raises ValueError for no values.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if len(sample) == 0:
+        raise ValueError("an interval needs values")
+    random = np.random.default_rng(seed)
+    drawn = [
+        statistic(sample[random.integers(len(sample), size=len(sample))]) for _ in range(resamples)
+    ]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def median_of_ratios(
+    numerators: Sequence[float], denominators: Sequence[float]
+) -> tuple[float, float, float]:
+    """Median of paired ratios with its bootstrap interval: (value, low, high).
+
+    For two things timed in alternation on a machine that does other work, too: pair by pair both
+    had the same machine.
+    """
+    ratios = np.asarray(numerators, dtype=np.float64) / np.asarray(denominators, dtype=np.float64)
+    low, high = bootstrap(ratios, np.median)
+    return float(np.median(ratios)), low, high
+
+
+def machine() -> dict[str, Json]:
+    """The machine a benchmark ran on, as far as its figures depend on it."""
+    import torch
+
+    from tomogram.pipeline.doctor import cpu_name, memory_limits, usable_cores
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "cpu": cpu_name(),
+        "cores": usable_cores(),
+        "threads": torch.get_num_threads(),
+        "memory_bytes": memory_limits()[0],
+        "gpu": gpu,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def as_json(
+    benchmark: str, figures: Mapping[str, Figure], on: Mapping[str, Json]
+) -> dict[str, Json]:
+    """The JSON object of a benchmark's figures, measured on the machine `on`."""
+    return {
+        "benchmark": benchmark,
+        "machine": dict(on),
+        "figures": {
+            name: {
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+                "target": figure.target,
+                "met": figure.met,
+            }
+            for name, figure in figures.items()
+        },
+    }
+
+
+def as_table(figures: Mapping[str, Figure]) -> str:
+    """The figures as lines of text for a person."""
+    rows = [("figure", "value", "95 % interval", "target", "")]
+    for name, figure in figures.items():
+        bounds = (figure.low, figure.high)
+        interval = " to ".join("" if bound is None else f"{bound:.4g}" for bound in bounds)
+        sign = "≥" if figure.at_least else "≤"
+        target = "" if figure.target is None else f"{sign} {figure.target:.4g}"
+        verdict = {None: "", True: "met", False: "missed"}[figure.met]
+        interval = "" if bounds == (None, None) else interval
+        rows.append((name, f"{figure.value:.4g}", interval, target, verdict))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def main(
+    benchmark: str,
+    measure: Callable[[bool], Mapping[str, Figure]],
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Run a benchmark from the command line and print its figures.
+
+    measure: takes `quick` and returns the figures by name. It may print to stdout; with `--json`
+    the object is the last line.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{benchmark}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument("--quick", action="store_true", help="smoke run; its figures mean nothing")
+    options = parser.parse_args(arguments)
+    figures = measure(options.quick)
+    if options.json:
+        print(canonical_json(as_json(benchmark, figures, machine())))
+    else:
+        print(as_table(figures))
+    sys.stdout.flush()
