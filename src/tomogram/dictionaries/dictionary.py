@@ -1,0 +1,131 @@
+"""Dictionary: the base of every kind. Linear maps in and out, and a sparse code between them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from tomogram.dictionaries import kernels
+from tomogram.dictionaries.latents import Latents
+from tomogram.dictionaries.shape import Shape
+from tomogram.models.sites import Site
+from tomogram.store.errors import TomogramError
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What one training batch gives: the loss to descend and what the trainer keeps count of.
+
+    `loss` is a scalar with gradients. `fvu` is the fraction of variance unexplained in this batch.
+    """
+
+    loss: Float[Tensor, ""]
+    fvu: Float[Tensor, ""]
+    latents: Latents
+
+
+class Dictionary(nn.Module, ABC):
+    """f = sparse(x·W_encᵀ + b_enc) and x̂ = f·W_dec + b_dec (+ x·W_skipᵀ where the shape skips).
+
+    Weights: `W_enc [d_dict d_in]`, `b_enc [d_dict]`, `W_dec [d_dict d_out]`, `b_dec [d_out]` and
+    `W_skip [d_out d_in]` or None. x is the activation as the model has it. There is one
+    convention: b_dec is not subtracted before encoding and nothing is normalised; files of other
+    conventions are folded into this one when they are loaded.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, shape: Shape, d_dict: int) -> None:
+        super().__init__()
+        if d_dict < 1:
+            raise TomogramError(f"A dictionary needs at least one latent, not {d_dict}.")
+        self.shape = shape
+        self.W_enc = nn.Parameter(torch.zeros(d_dict, shape.d_in))
+        self.b_enc = nn.Parameter(torch.zeros(d_dict))
+        self.W_dec = nn.Parameter(torch.zeros(d_dict, shape.d_out))
+        self.b_dec = nn.Parameter(torch.zeros(shape.d_out))
+        self.W_skip = nn.Parameter(torch.zeros(shape.d_out, shape.d_in)) if shape.skip else None
+
+    @property
+    def read(self) -> Site:
+        """The site it reads; for several, use `shape.reads`."""
+        return _only(self.shape.reads, "reads")
+
+    @property
+    def write(self) -> Site:
+        """The site it writes; for several, use `shape.writes`."""
+        return _only(self.shape.writes, "writes")
+
+    @property
+    def name(self) -> str:
+        """A short name, safe as a file name: `resid_post.3`."""
+        return self.shape.name
+
+    @property
+    def d_in(self) -> int:
+        """Width of what it reads."""
+        return self.shape.d_in
+
+    @property
+    def d_out(self) -> int:
+        """Width of what it writes."""
+        return self.shape.d_out
+
+    @property
+    def d_dict(self) -> int:
+        """How many latents it has."""
+        return len(self.W_enc)
+
+    @abstractmethod
+    def encode(self, x: Float[Tensor, "tokens d_in"]) -> Latents:
+        """The latents that fire on each token, differentiable in x and in the weights."""
+
+    @abstractmethod
+    def objective(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        dead: Bool[Tensor, " d_dict"],
+    ) -> Objective:
+        """The training loss of this kind for inputs x and targets y.
+
+        `dead` marks the latents that have been silent for long; a kind may revive them.
+        """
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The kind's own numbers (such as k), as its constructor takes them."""
+
+    def decode(self, latents: Latents) -> Float[Tensor, "tokens d_out"]:
+        """What the latents write, with the bias and without the skip path."""
+        return kernels.mix(latents.values, latents.indices, self.W_dec) + self.b_dec
+
+    def forward(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
+        """The reconstruction x̂ [tokens d_out] of what stands at the write sites."""
+        return self.decode(self.encode(x)) + self.skip(x)
+
+    def skip(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"] | float:
+        """What the skip path writes; 0 without one."""
+        return 0.0 if self.W_skip is None else x @ self.W_skip.t()
+
+
+def _only(sites: tuple[Site, ...], verb: str) -> Site:
+    if len(sites) != 1:
+        raise TomogramError(f"This dictionary {verb} {len(sites)} sites, not one.")
+    return sites[0]
+
+
+def fraction_unexplained(
+    y: Float[Tensor, "tokens d"], residual: Float[Tensor, "tokens d"]
+) -> Float[Tensor, ""]:
+    """FVU = Σ‖y − ŷ‖² / Σ‖y − ȳ‖² of a batch; the residual is not centred.
+
+    Centring the residual would hide a constant bias.
+    """
+    total = (y - y.mean(0)).square().sum()
+    return residual.square().sum() / total.clamp_min(torch.finfo(y.dtype).tiny)

@@ -1,0 +1,78 @@
+"""Normalisation: training sees activations centred and of unit size; files hold raw ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.store.errors import TomogramError
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """x ↦ (x − centre) / scale, with one scale for all dimensions so that directions stand."""
+
+    centre: Float[Tensor, " d"]
+    scale: float
+
+    def __call__(self, x: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
+        """The normalised activations."""
+        return (x - self.centre) / self.scale
+
+
+def geometric_median(
+    x: Float[Tensor, "tokens d"], *, steps: int = 100, tolerance: float = 1e-6
+) -> Float[Tensor, " d"]:
+    """The point of least summed distance to the rows of x (Weiszfeld 1937).
+
+    Unlike the mean it is not pulled aside by a few tokens of huge norm, such as the first one of
+    a text (Bricken et al. 2023 use it for the decoder's bias).
+    """
+    centre = x.mean(0)
+    for _ in range(steps):
+        weight = 1 / (x - centre).norm(dim=1).clamp_min(torch.finfo(x.dtype).eps)
+        moved = (weight[:, None] * x).sum(0) / weight.sum()
+        if (moved - centre).norm() <= tolerance * moved.norm():
+            return moved
+        centre = moved
+    return centre
+
+
+def measure(x: Float[Tensor, "tokens d"]) -> Normalisation:
+    """The normalisation that gives these activations a mean square of 1 a dimension.
+
+    Raises TomogramError where the activations are not finite or do not vary.
+    """
+    centre = geometric_median(x)
+    scale = (x - centre).square().mean().sqrt().item()
+    if not (0 < scale < float("inf")):
+        raise TomogramError(
+            f"Activations cannot be normalised: their spread around the centre is {scale}."
+        )
+    return Normalisation(centre, scale)
+
+
+@torch.no_grad()
+def fold(dictionary: Dictionary, source: Normalisation, target: Normalisation) -> None:
+    """Turns a dictionary of normalised activations into one of raw activations, in place.
+
+    Its reconstructions stay what they were. Decoder rows get unit norm, so that a latent's value
+    is the length of what it writes, in units of the activation.
+    """
+    dictionary.W_enc.div_(source.scale)
+    dictionary.b_enc.sub_(dictionary.W_enc @ source.centre)
+    dictionary.W_dec.mul_(target.scale)
+    dictionary.b_dec.mul_(target.scale).add_(target.centre)
+    if dictionary.W_skip is not None:
+        dictionary.W_skip.mul_(target.scale / source.scale)
+        dictionary.b_dec.sub_(dictionary.W_skip @ source.centre)
+    # TopK compares latents with each other, so a norm is moved to the encoder only when common.
+    common = dictionary.W_dec.norm(dim=1).mean()
+    if common > 0:
+        dictionary.W_dec.div_(common)
+        dictionary.W_enc.mul_(common)
+        dictionary.b_enc.mul_(common)

@@ -1,0 +1,83 @@
+"""TopK: the k largest scores fire (Gao et al. 2024, "Scaling and evaluating SAEs")."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tomogram.dictionaries import kernels
+from tomogram.dictionaries.dictionary import Dictionary, Objective, fraction_unexplained
+from tomogram.dictionaries.latents import Latents
+from tomogram.dictionaries.shape import Shape
+from tomogram.store.errors import TomogramError
+
+# Weight of the auxiliary loss (Gao et al., section A.2).
+_AUX_WEIGHT = 1 / 32
+
+
+class TopK(Dictionary):
+    """Per token, the k latents with the largest scores fire, where their score is above 0.
+
+    Loss of a batch x [tokens d_in], y [tokens d_out], with e = y − ŷ:
+
+        FVU + 1/32 · Σ‖e − ê‖² / Σ‖e‖²
+
+    where ê is what the `d_out / 2` best-scoring *dead* latents of each token make of the error e
+    (AuxK, section A.2). The second term is absent while no latent is dead, and its gradient
+    reaches only the dead latents.
+    """
+
+    kind: ClassVar[str] = "topk"
+
+    def __init__(self, shape: Shape, d_dict: int, *, k: int) -> None:
+        super().__init__(shape, d_dict)
+        if not 1 <= k <= d_dict:
+            raise TomogramError(f"k must lie between 1 and the {d_dict} latents, not at {k}.")
+        self.k = k
+
+    def config(self) -> dict[str, Any]:
+        """k, the number of latents that fire on a token."""
+        return {"k": self.k}
+
+    def encode(self, x: Float[Tensor, "tokens d_in"]) -> Latents:
+        """The k best latents of each token; `slots` is k and a token's indices rise."""
+        return self._encode(x)[0]
+
+    def objective(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        dead: Bool[Tensor, " d_dict"],
+    ) -> Objective:
+        """See the class. Both terms touch only the latents they use."""
+        latents, by_latent = self._encode(x)
+        decoded = kernels.mix(latents.values, latents.indices, self.W_dec, by_latent)
+        residual = y - (decoded + self.b_dec + self.skip(x))
+        fvu = fraction_unexplained(y, residual)
+        loss = fvu + _AUX_WEIGHT * self._auxiliary(x, residual.detach(), dead)
+        return Objective(loss, fvu.detach(), latents)
+
+    def _encode(self, x: Tensor) -> tuple[Latents, kernels.ByLatent | None]:
+        with torch.no_grad():
+            indices = kernels.search(x, self.W_enc, self.b_enc, self.k)
+        by_latent = kernels.ByLatent.of(indices, self.d_dict) if torch.is_grad_enabled() else None
+        values = kernels.scores(x, self.W_enc, self.b_enc, indices, by_latent).relu()
+        return Latents(values, indices, self.d_dict), by_latent
+
+    def _auxiliary(self, x: Tensor, error: Tensor, dead: Tensor) -> Tensor:
+        """How badly the dead latents explain the error: Σ‖e − ê‖² / Σ‖e‖², 0 if none is dead."""
+        ids = dead.nonzero()[:, 0]
+        if len(ids) == 0:
+            return error.new_zeros(())
+        k = min(len(ids), max(1, self.d_out // 2))
+        with torch.no_grad():
+            best = kernels.search(x, self.W_enc[ids], self.b_enc[ids], k)
+        indices = ids[best]
+        by_latent = kernels.ByLatent.of(indices, self.d_dict)
+        values = kernels.scores(x, self.W_enc, self.b_enc, indices, by_latent).relu()
+        missed = error - kernels.mix(values, indices, self.W_dec, by_latent)
+        total = error.square().sum().clamp_min(torch.finfo(error.dtype).tiny)
+        return missed.square().sum() / total

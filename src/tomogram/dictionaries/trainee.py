@@ -1,0 +1,131 @@
+"""Trainee: one dictionary in training, with everything its next step depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.normalisation import Normalisation, fold
+
+# Gao et al. 2024, section A.3: the gradient is so small that the usual epsilon of 1e-8 matters.
+_EPSILON = 6.25e-10
+_ADAM_SLOTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Trainee:
+    """A dictionary of normalised activations, its Adam state, and how long each latent is silent.
+
+    The dictionary in here works on normalised activations; `finished` gives it for raw ones.
+    """
+
+    def __init__(
+        self, dictionary: Dictionary, source: Normalisation, target: Normalisation
+    ) -> None:
+        self.dictionary = dictionary
+        self.source, self.target = source, target
+        self.silent = torch.zeros(dictionary.d_dict, dtype=torch.int64)
+        self.silent = self.silent.to(dictionary.W_enc.device)
+        self.optimizer = torch.optim.Adam(dictionary.parameters(), eps=_EPSILON, fused=True)
+
+    @torch.no_grad()
+    def start(self, generator: torch.Generator) -> None:
+        """Sets the first weights: random unit decoder rows, the encoder their transpose.
+
+        A tied start leaves few latents dead (Gao et al. 2024, section A.1). A transcoder's encoder
+        starts with directions of its own, because input and output are different spaces.
+        """
+        weights = self.dictionary
+        weights.W_dec.copy_(_unit_rows(weights.d_dict, weights.d_out, generator))
+        tied = weights.shape.is_autoencoder
+        rows = weights.W_dec if tied else _unit_rows(weights.d_dict, weights.d_in, generator)
+        weights.W_enc.copy_(rows)
+
+    def learn(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        *,
+        rate: float,
+        dead_after: int,
+    ) -> float:
+        """One optimiser step on raw activations; returns the batch's FVU, NaN if it took none.
+
+        `rate` is the learning rate; a latent is dead after `dead_after` silent tokens. A loss that
+        is not finite leaves the weights as they are.
+        """
+        objective = self.dictionary.objective(
+            self.source(x), self.target(y), self.silent >= dead_after
+        )
+        if not torch.isfinite(objective.loss):
+            return float("nan")
+        self.optimizer.zero_grad()
+        objective.loss.backward()
+        self._tangent_gradient()
+        torch.nn.utils.clip_grad_norm_(self.dictionary.parameters(), 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        with torch.no_grad():
+            self._normalise_decoder()
+            self.silent += len(x)
+            self.silent[objective.latents.counts() > 0] = 0
+        return objective.fvu.item()
+
+    def finished(self) -> Dictionary:
+        """A copy of the dictionary for raw activations."""
+        raw = type(self.dictionary)(
+            self.dictionary.shape, self.dictionary.d_dict, **self.dictionary.config()
+        )
+        raw.load_state_dict(self.dictionary.state_dict())
+        raw.to(self.dictionary.W_enc.device)
+        fold(raw, self.source, self.target)
+        return raw.requires_grad_(False)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on, as tensors; the tensors are not copies."""
+        tensors = {f"weights.{name}": p.data for name, p in self.dictionary.named_parameters()}
+        for name, parameter in self.dictionary.named_parameters():
+            for slot, value in self.optimizer.state[parameter].items():
+                tensors[f"adam.{slot}.{name}"] = value
+        return tensors | {
+            "silent": self.silent,
+            "source.centre": self.source.centre,
+            "source.scale": torch.tensor(self.source.scale, dtype=torch.float64),
+            "target.centre": self.target.centre,
+            "target.scale": torch.tensor(self.target.scale, dtype=torch.float64),
+        }
+
+    @classmethod
+    def restored(cls, dictionary: Dictionary, state: Mapping[str, Tensor]) -> Trainee:
+        """The trainee whose `state` this is, with its weights in `dictionary`."""
+        source, target = (
+            Normalisation(state[f"{side}.centre"], state[f"{side}.scale"].item())
+            for side in ("source", "target")
+        )
+        trainee = cls(dictionary, source, target)
+        trainee.silent = state["silent"]
+        for name, parameter in dictionary.named_parameters():
+            parameter.data = state[f"weights.{name}"]
+            slots = {key: state.get(f"adam.{key}.{name}") for key in _ADAM_SLOTS}
+            trainee.optimizer.state[parameter] = {k: v for k, v in slots.items() if v is not None}
+        return trainee
+
+    @torch.no_grad()
+    def _tangent_gradient(self) -> None:
+        """Removes the part of each decoder row's gradient that would only change its length."""
+        rows, gradient = self.dictionary.W_dec, self.dictionary.W_dec.grad
+        if gradient is not None:
+            gradient.addcmul_((gradient * rows).sum(1, keepdim=True), rows, value=-1)
+
+    def _normalise_decoder(self) -> None:
+        rows = self.dictionary.W_dec
+        rows.div_(rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny))
+
+
+def _unit_rows(rows: int, width: int, generator: torch.Generator) -> Float[Tensor, "rows width"]:
+    random = torch.randn(rows, width, generator=generator)
+    return random / random.norm(dim=1, keepdim=True)

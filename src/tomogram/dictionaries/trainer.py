@@ -1,0 +1,235 @@
+"""Trainer: many dictionaries trained in one pass over activations, resumable bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tomogram.dictionaries import checkpoint, normalisation
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.schedule import Schedule
+from tomogram.dictionaries.trainee import Trainee
+from tomogram.models.sites import Site
+from tomogram.store import progress
+from tomogram.store.digest import digest_json
+from tomogram.store.errors import TomogramError
+
+
+class Batch(Protocol):
+    """Activations of the same tokens at several sites."""
+
+    def __getitem__(self, site: Site, /) -> Float[Tensor, "tokens width"]:
+        """What one site holds."""
+
+
+class Source(Protocol):
+    """Training batches, the same ones in the same order whenever they are asked for.
+
+    `activations.buffer.ShuffleBuffer` is one. A batch holds only until the next is asked for.
+    """
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """The batches from number `start` on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the defaults are those of `scan`.
+
+    dead_after: a latent is dead once it has been silent for so many tokens.
+    measured_tokens: how many of the first tokens the normalisation is measured on.
+    diverged_at: training stops when a running mean of the FVU exceeds this; 1 is the error of
+        always answering the mean.
+    """
+
+    schedule: Schedule = field(default_factory=lambda: Schedule(peak=2e-3))
+    dead_after: int = 200_000
+    measured_tokens: int = 16_384
+    diverged_at: float = 4.0
+    seed: int = 0
+
+
+def train(
+    dictionaries: Sequence[Dictionary],
+    source: Source,
+    steps: int,
+    settings: Settings,
+    *,
+    folder: Path | None = None,
+    source_digest: str = "",
+    checkpoint_every: int = 200,
+) -> list[Dictionary]:
+    """Trains all dictionaries on one stream of activations; their first weights are overwritten.
+
+    Each of the `steps` batches is used by every dictionary. With a `folder`, it writes
+    `metrics.jsonl` (one line a step: the step, the learning rate and each dictionary's FVU in its
+    batch) and every `checkpoint_every` steps a checkpoint, from which a later call with the same
+    arguments goes on to the same weights: bit for bit on CPU with the same number of threads.
+    `source_digest` names what the batches depend on (model, text, seed); a checkpoint of another
+    one is not taken up.
+
+    Returns new dictionaries for raw activations, decoder rows of unit norm, without gradients.
+    Raises TomogramError where activations or a loss are not finite, where the FVU diverges, where
+    two dictionaries have one name, or where the folder cannot be written. The last checkpoint
+    then stands.
+    """
+    trainees = run(
+        dictionaries,
+        source,
+        steps,
+        settings,
+        folder=folder,
+        source_digest=source_digest,
+        checkpoint_every=checkpoint_every,
+    )
+    return [trainee.finished() for trainee in trainees]
+
+
+def run(
+    dictionaries: Sequence[Dictionary],
+    source: Source,
+    steps: int,
+    settings: Settings,
+    *,
+    folder: Path | None = None,
+    source_digest: str = "",
+    checkpoint_every: int = 200,
+) -> list[Trainee]:
+    """`train`, but returns the trainees, for training that goes on by another loss."""
+    names = [dictionary.name for dictionary in dictionaries]
+    if len(set(names)) != len(names):
+        raise TomogramError(f"Two of the dictionaries to train have one name: {sorted(names)}.")
+    digest = _digest(dictionaries, source_digest, steps, settings)
+    resumed = folder and checkpoint.read(folder, dictionaries, digest)
+    trainees, start = resumed or (_begin(dictionaries, source, settings), 0)
+    metrics = _Metrics(folder, start)
+    health = _Health(settings.diverged_at, folder)
+    if folder is not None and start == 0:
+        checkpoint.write(folder, trainees, 0, digest)
+    with progress.task("dictionaries", total=steps, unit="steps", done=start) as task:
+        for step, batch in zip(range(start, steps), source.batches(start), strict=False):
+            rate = settings.schedule.rate(step, steps)
+            fvu = {}
+            for trainee in trainees:
+                x = gather(batch, trainee.dictionary.shape.reads)
+                y = gather(batch, trainee.dictionary.shape.writes)
+                name = trainee.dictionary.name
+                fvu[name] = trainee.learn(x, y, rate=rate, dead_after=settings.dead_after)
+                health.check(name, fvu[name], step)
+            metrics.write(step, rate, fvu)
+            task.advance()
+            task.note(f"FVU {sum(fvu.values()) / len(fvu):.3f}")
+            if folder is not None and (step + 1) % checkpoint_every == 0:
+                metrics.flush()
+                checkpoint.write(folder, trainees, step + 1, digest)
+    metrics.close()
+    if folder is not None:
+        checkpoint.write(folder, trainees, steps, digest)
+    return trainees
+
+
+def gather(batch: Batch, sites: Sequence[Site]) -> Float[Tensor, "tokens d"]:
+    """The activations of several sites side by side; of one site, as they are."""
+    return batch[sites[0]] if len(sites) == 1 else torch.cat([batch[s] for s in sites], dim=1)
+
+
+def _begin(dictionaries: Sequence[Dictionary], source: Source, settings: Settings) -> list[Trainee]:
+    """Trainees at step 0, with normalisations measured on the source's first batches."""
+    sides = {s for d in dictionaries for s in (d.shape.reads, d.shape.writes)}
+    norms = {
+        sites: normalisation.measure(sample)
+        for sites, sample in _first_tokens(source, sides, settings.measured_tokens).items()
+    }
+    generator = torch.Generator().manual_seed(settings.seed)
+    trainees = []
+    for dictionary in dictionaries:
+        shape = dictionary.shape
+        trainee = Trainee(dictionary, norms[shape.reads], norms[shape.writes])
+        trainee.start(generator)
+        trainees.append(trainee)
+    return trainees
+
+
+def _first_tokens(
+    source: Source, sides: Iterable[tuple[Site, ...]], tokens: int
+) -> dict[tuple[Site, ...], Tensor]:
+    """The activations of the source's first tokens, at each combination of sites."""
+    parts: dict[tuple[Site, ...], list[Tensor]] = {sites: [] for sites in sides}
+    seen = 0
+    for batch in source.batches(0):
+        for sites, kept in parts.items():
+            kept.append(gather(batch, sites).clone())
+        seen += len(kept[-1])
+        if seen >= tokens:
+            break
+    if not seen:
+        raise TomogramError("There are no activations to train dictionaries on.")
+    return {sites: torch.cat(kept)[:tokens] for sites, kept in parts.items()}
+
+
+def _digest(
+    dictionaries: Sequence[Dictionary], source_digest: str, steps: int, settings: Settings
+) -> str:
+    """Names all that the weights after a given step depend on."""
+    return digest_json(
+        {
+            "dictionaries": [
+                [d.kind, d.name, d.d_dict, d.shape.skip, d.config()] for d in dictionaries
+            ],
+            "source": source_digest,
+            "steps": steps,
+            "settings": repr(settings),
+            "threads": torch.get_num_threads(),
+        }
+    )
+
+
+class _Health:
+    """Stops a training whose loss is not finite or grows."""
+
+    def __init__(self, limit: float, folder: Path | None) -> None:
+        self._limit, self._folder = limit, folder
+        self._mean: dict[str, float] = {}
+
+    def check(self, name: str, fvu: float, step: int) -> None:
+        mean = self._mean[name] = 0.98 * self._mean.get(name, min(fvu, 1.0)) + 0.02 * fvu
+        if mean <= self._limit:  # false for NaN, too
+            return
+        stands = f" The last checkpoint stands in {self._folder}." if self._folder else ""
+        what = "is not finite" if mean != mean else f"has grown to an FVU of {mean:.3g}"
+        raise TomogramError(
+            f"Training of the dictionary {name} stopped at step {step}: its loss {what}.{stands}"
+        )
+
+
+class _Metrics:
+    """One JSON line a step; after a resume, the lines from the checkpoint on are written anew."""
+
+    def __init__(self, folder: Path | None, start: int) -> None:
+        self._file = None
+        if folder is None:
+            return
+        path = folder / "metrics.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = path.read_text().splitlines(keepends=True)[:start] if path.exists() else []
+        self._file = path.open("w")
+        self._file.writelines(kept)
+
+    def write(self, step: int, rate: float, fvu: Mapping[str, float]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps({"step": step, "rate": rate, "fvu": fvu}) + "\n")
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
