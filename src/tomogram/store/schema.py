@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -24,9 +24,10 @@ from pydantic import (
     model_validator,
 )
 
+from tomogram.store.canonical import readable_json
 from tomogram.store.errors import TomogramError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -78,9 +79,7 @@ class Parameters(Record):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         blocks = sum(layer.attention + layer.mlp + layer.norms for layer in self.layers)
-        outside = (
-            self.embedding + self.unembedding + self.positions + self.final_norm + self.other
-        )
+        outside = self.embedding + self.unembedding + self.positions + self.final_norm + self.other
         if blocks + outside != self.total:
             raise ValueError(f"the components add up to {blocks + outside}, not to {self.total}")
         return self
@@ -383,19 +382,17 @@ class Manifest(Record):
 class StageTiming(Record):
     """How long one stage took."""
 
-    stage: str
     seconds: Annotated[float, Field(ge=0.0)]
+    """Wall time of the attempt that finished."""
+    attempts: PositiveInt
+    """How often the stage was begun."""
 
 
 class Timings(Record):
     """All of ``timings.json``: what differs from run to run, kept out of ``tomogram.json``."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    started: str
-    """UTC, ISO 8601."""
-    machine: dict[str, str | int | float]
-    stages: tuple[StageTiming, ...]
-    peak_memory_bytes: NonNegativeInt | None = None
+    stages: dict[str, StageTiming]
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -411,8 +408,8 @@ def parse_manifest(data: bytes) -> Manifest:
         raise TomogramError(f"tomogram.json has no valid schema version ({version!r}).")
     if version > SCHEMA_VERSION:
         raise TomogramError(
-            f"tomogram.json was written by a newer Tomogram (schema {version}, this one reads up to "
-            f"{SCHEMA_VERSION}); upgrade with pip install --upgrade tomogram."
+            f"tomogram.json was written by a newer Tomogram: its schema is {version}, this one "
+            f"reads up to {SCHEMA_VERSION}; upgrade with pip install --upgrade tomogram."
         )
     try:
         return Manifest.model_validate_json(data)
@@ -425,7 +422,5 @@ def parse_manifest(data: bytes) -> Manifest:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """Canonical JSON: keys sorted, two spaces, floats in their shortest exact form, one newline."""
-    data = manifest.model_dump(mode="json")
-    text = json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode("utf-8")
+    """The file's bytes: canonical JSON, so that equal manifests have equal bytes."""
+    return readable_json(manifest.model_dump(mode="json")).encode("ascii")

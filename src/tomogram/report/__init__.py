@@ -1,0 +1,1 @@
+"""One readable page and one read object from a tomogram's folder."""

@@ -1,0 +1,192 @@
+"""The report: one self-contained HTML page made of a manifest and a gallery of units.
+
+The page asks for nothing outside itself. Its content-security policy allows exactly the one style
+sheet and the one script that are in it, by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tomogram.report import words
+from tomogram.report.cards import Card, highlighted
+from tomogram.report.charts.concept_scatter import concept_scatter
+from tomogram.report.charts.concept_strips import concept_strips
+from tomogram.report.charts.coverage_slice import coverage_slice
+from tomogram.report.charts.depth_lines import lens_agreement, lens_divergence
+from tomogram.report.charts.head_map import SCORES, head_map
+from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context, loss_ruler
+from tomogram.report.charts.parameter_stack import parameter_stack
+from tomogram.report.charts.picture import Picture
+from tomogram.report.charts.quality_by_layer import fvu_by_layer, rise_by_layer
+from tomogram.report.charts.score_distribution import score_distribution
+from tomogram.report.charts.unit_counts import unit_counts
+from tomogram.report.tokens import named
+from tomogram.store.schema import Manifest
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the page shows of the tables, beside the manifest."""
+
+    cards: tuple[Card, ...]
+    feature_scores: tuple[float, ...]
+    """Label scores of all labelled features."""
+    neuron_scores: tuple[float, ...]
+    """Label scores of all labelled neurons."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A headline figure: a value, what it is, and how it was measured."""
+
+    value: str
+    words: str
+    detail: str
+
+
+def render(manifest: Manifest, evidence: Evidence) -> str:
+    """The whole page as HTML text, without any time, path or machine in it."""
+    style, script = _asset("style.css"), _asset("script.js")
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        manifest=manifest,
+        style=Markup(style),
+        script=Markup(script),
+        policy=content_security_policy(style, script),
+        readings=readings(manifest),
+        coverage=_coverage(manifest),
+        anatomy=_anatomy(manifest),
+        superposition=_superposition(manifest, evidence),
+        quality=_quality(manifest),
+        cards=evidence.cards,
+        groups=list(dict.fromkeys(card.group for card in evidence.cards)),
+    )
+
+
+def content_security_policy(style: str, script: str) -> str:
+    """Nothing may be fetched, framed or sent; only these two inline texts may act."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def readings(manifest: Manifest) -> list[Reading]:
+    """The headline figures of coverage, the dark ones included."""
+    coverage = manifest.coverage
+    shown = []
+    for spliced in coverage.spliced:
+        which = f"{len(spliced.dictionaries)} {FAMILY_WORDS[spliced.family]}"
+        rise = f"The loss rises by {words.span(spliced.rise)} nats per token."
+        kept = explained_of_context(coverage, spliced.rise.value)
+        if kept is None:
+            value = f"+{words.decimal(spliced.rise.value)} nats"
+            shown.append(Reading(value, f"rise in loss with all {which} in place at once", rise))
+        else:
+            meaning = (
+                f"of what the model knows beyond token frequencies survives when all {which} "
+                "stand in for it at once"
+            )
+            shown.append(Reading(words.percent(kept), meaning, rise))
+    if coverage.labelled is not None:
+        low, high = words.percent(coverage.labelled.low), words.percent(coverage.labelled.high)
+        shown.append(
+            Reading(
+                words.percent(coverage.labelled.value),
+                "of the live features have a label that holds on unseen text",
+                f"95 % interval {low} to {high}.",
+            )
+        )
+    else:
+        shown.append(Reading("none", "of the features were labelled in this scan", ""))
+    return shown
+
+
+def _coverage(manifest: Manifest) -> list[Picture]:
+    pictures = [
+        coverage_slice(manifest.dictionaries, manifest.model.n_layers),
+        loss_ruler(manifest.coverage, manifest.dictionaries),
+    ]
+    latents = [group for group in manifest.groups if group.kind == "latent"]
+    return [*pictures, unit_counts(latents, "Features")] if latents else pictures
+
+
+def _anatomy(manifest: Manifest) -> list[Picture]:
+    pictures = [parameter_stack(manifest.model.parameters, tied=manifest.model.tied)]
+    if manifest.anatomy.heads:
+        pictures += [head_map(manifest.anatomy.heads, score) for score in SCORES]
+    if manifest.anatomy.lens:
+        pictures += [lens_agreement(manifest.anatomy.lens), lens_divergence(manifest.anatomy.lens)]
+    return pictures
+
+
+def _superposition(manifest: Manifest, evidence: Evidence) -> list[Picture]:
+    pictures = []
+    found = manifest.concepts
+    if found is not None:
+        word = [concept for concept in found.concepts if concept.single_word]
+        several = [concept for concept in found.concepts if not concept.single_word]
+        if found.several_words:
+            pictures.append(
+                concept_strips(several, found.several_words, "Concepts that are not single words")
+            )
+        if found.single_word:
+            pictures.append(
+                concept_strips(word, found.single_word, "Concepts that are single words")
+            )
+        pictures.append(concept_scatter(found.concepts))
+    if evidence.feature_scores and evidence.neuron_scores:
+        pictures.append(score_distribution(evidence.feature_scores, evidence.neuron_scores))
+    neurons = [group for group in manifest.groups if group.kind == "neuron"]
+    return [*pictures, unit_counts(neurons, "Neurons")] if neurons else pictures
+
+
+def _quality(manifest: Manifest) -> list[Picture]:
+    pictures = []
+    for shape, family, what in (
+        ("autoencoder", "residual", "residual dictionaries"),
+        ("transcoder", "transcoders", "transcoders"),
+    ):
+        chosen = [d for d in manifest.dictionaries if d.shape == shape]
+        together = next((s for s in manifest.coverage.spliced if s.family == family), None)
+        if chosen:
+            pictures += [rise_by_layer(chosen, together, what), fvu_by_layer(chosen, what)]
+    return pictures
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tomogram.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        whole=words.whole,
+        short=words.short,
+        percent=words.percent,
+        decimal=words.decimal,
+        span=words.span,
+        named=named,
+    )
+    environment.globals.update(highlighted=highlighted, plural=words.plural)
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("tomogram.report").joinpath("template", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
