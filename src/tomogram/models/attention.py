@@ -186,7 +186,7 @@ def _implementation_renamed(config: Any) -> Iterator[None]:
 
 @contextmanager
 def _methods_wrapped(modules: list[nn.Module], method: str) -> Iterator[None]:
-    """Wrap `method(query, key, value, mask) -> (mixed, weights)` of modules outside the interface."""
+    """Wrap the method of modules outside the interface: (q, k, v, mask) -> (mixed, weights)."""
     for module in modules:
         setattr(module, method, _wrapped(module, getattr(module, method)))
     try:
@@ -196,7 +196,7 @@ def _methods_wrapped(modules: list[nn.Module], method: str) -> Iterator[None]:
             delattr(module, method)
 
 
-def _wrapped(module: nn.Module, ordinary: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Any]:
+def _wrapped(module: nn.Module, ordinary: Kernel) -> Kernel:
     def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Any:
         watch = _watch.get()
         if watch is None:

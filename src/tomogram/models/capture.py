@@ -174,9 +174,7 @@ def _on_logits(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Removab
     return module.register_forward_hook(hook)
 
 
-def _on_head_outputs(
-    module: nn.Module, site: Site, tape: Tape, wiring: Wiring
-) -> RemovableHandle:
+def _on_head_outputs(module: nn.Module, site: Site, tape: Tape, wiring: Wiring) -> RemovableHandle:
     """Split the output projection by head; a change enters as the sum of differences."""
 
     def hook(_: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
@@ -194,7 +192,7 @@ def _like(old: Tensor, new: Any, site: Site) -> Tensor:
     if not isinstance(new, Tensor) or new.shape != old.shape:
         got = tuple(new.shape) if isinstance(new, Tensor) else type(new).__name__
         raise TomogramError(
-            f"The intervention at {site} must return a tensor of shape {tuple(old.shape)}, not {got}."
+            f"The intervention at {site} must return shape {tuple(old.shape)}, not {got}."
         )
     new = new.to(device=old.device, dtype=old.dtype)
     # Kernels may sum in another order for another layout, and bits would then differ.

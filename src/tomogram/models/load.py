@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -57,10 +56,11 @@ def load(
         wire(_skeleton(config))
         module = _weights(files, config, number)
         tokenizer = _tokenizer(files)
-    return _verified(module.to(place), tokenizer, name, files.digest())
+    cast(torch.nn.Module, module).to(place)
+    return _verified(module, tokenizer, name, files.digest())
 
 
-def wrap(module: nn.Module, tokenizer: Any = None, *, name: str) -> Model:
+def wrap(module: PreTrainedModel, tokenizer: Any = None, *, name: str) -> Model:
     """Make a model of a Hugging Face causal language model that is already in memory.
 
     The module is put in evaluation mode and its weights stop requiring gradients. Its digest is
@@ -78,7 +78,7 @@ def wrap(module: nn.Module, tokenizer: Any = None, *, name: str) -> Model:
     return _verified(module, tokenizer, name, whole.hexdigest())
 
 
-def _verified(module: nn.Module, tokenizer: Any, name: str, digest: str) -> Model:
+def _verified(module: PreTrainedModel, tokenizer: Any, name: str, digest: str) -> Model:
     module.eval().requires_grad_(False)
     for key, tensor in module.named_parameters():
         if not bool(torch.isfinite(tensor).all()):
@@ -134,8 +134,8 @@ def _refuse_kind(config: Any) -> None:
     kind = config.model_type
     if config.is_encoder_decoder:
         raise TomogramError(f"'{kind}' is an encoder-decoder model; only decoders are supported.")
-    encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
-    if encoder:
+    is_decoder = getattr(config, "is_decoder", False)
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not is_decoder:
         raise TomogramError(f"'{kind}' is an encoder-only model; only decoders are supported.")
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise TomogramError(f"'{kind}' is not a language model that predicts the next token.")
@@ -143,25 +143,27 @@ def _refuse_kind(config: Any) -> None:
 
 def _attention(config: Any) -> str:
     """Choose the attention kernel ourselves: a configuration may name one to be downloaded."""
-    return "sdpa" if MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]._supports_sdpa else "eager"
+    family: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return "sdpa" if family._supports_sdpa else "eager"
 
 
-def _skeleton(config: Any) -> nn.Module:
+def _skeleton(config: Any) -> PreTrainedModel:
     """Build the module without weights, to see its wiring before gigabytes are read."""
     try:
         with torch.device("meta"):
-            module: nn.Module = AutoModelForCausalLM.from_config(
+            module: PreTrainedModel = AutoModelForCausalLM.from_config(
                 config, attn_implementation=_attention(config), trust_remote_code=False
             )
     # Impossible sizes in a configuration surface as errors of any type.
     except Exception as error:
-        raise TomogramError(f"config.json describes no possible model: {_first_line(error)}.") from error
+        reason = _first_line(error)
+        raise TomogramError(f"config.json describes no possible model: {reason}.") from error
     return module
 
 
-def _weights(files: ModelFiles, config: Any, dtype: torch.dtype) -> nn.Module:
+def _weights(files: ModelFiles, config: Any, dtype: torch.dtype) -> PreTrainedModel:
     try:
-        module, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             files.folder,
             config=config,
             gguf_file=files.gguf,
@@ -175,20 +177,20 @@ def _weights(files: ModelFiles, config: Any, dtype: torch.dtype) -> nn.Module:
         )
     except Exception as error:
         raise TomogramError(f"The weights cannot be read: {_first_line(error)}.") from error
+    module, info = loaded
     # transformers would fill these with random numbers and carry on.
     for fault in ("missing_keys", "mismatched_keys"):
         if info.get(fault):
             key = sorted(map(str, info[fault]))[0]
             raise TomogramError(f"The weights do not fit config.json: {fault[:-5]} tensor {key}.")
-    result: nn.Module = module
-    return result
+    return cast(PreTrainedModel, module)
 
 
 def _tokenizer(files: ModelFiles) -> Any:
     """Load the tokenizer; None where the folder has none."""
-    if files.gguf is None and not any(files.folder.glob("tokenizer*")):
-        if not (files.folder / "vocab.json").is_file():
-            return None
+    names = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+    if files.gguf is None and not any((files.folder / name).is_file() for name in names):
+        return None
     try:
         return AutoTokenizer.from_pretrained(
             files.folder, gguf_file=files.gguf, trust_remote_code=False, local_files_only=True

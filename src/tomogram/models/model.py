@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from tomogram.models.capture import AllCaptured, Intervention, Tape, hooked
 from tomogram.models.sites import LAYER_KINDS, Site
 from tomogram.models.structure import Structure
-from tomogram.models.wiring import Wiring, matrix
+from tomogram.models.wiring import Wiring, final_gain, matrix
 from tomogram.store.errors import TomogramError
 
 
@@ -41,7 +42,7 @@ class Model:
         digest: SHA-256 (hexadecimal) over its weights and its configuration.
     """
 
-    module: nn.Module
+    module: PreTrainedModel
     tokenizer: Any
     wiring: Wiring
     name: str
@@ -130,8 +131,8 @@ class Model:
                 the context; an intervention returned another shape.
         """
         wanted = frozenset(capture)
-        self._check(tokens)
-        self._check_sites((*wanted, *(interventions or ())))
+        self.check_tokens(tokens)
+        self.check_sites((*wanted, *(interventions or ())))
         if not logits and not wanted:
             return Run(None, {})
         tape = Tape(wanted, interventions, stop_early=not logits)
@@ -162,14 +163,13 @@ class Model:
         A direction of the residual stream times this is what the direction adds to the logits, up
         to the norm's own scale (and its centring, in a layer norm).
         """
-        norm = self.wiring.final_norm
         weight = matrix(self.wiring.unembed)
         if self.wiring.project_out is not None:
             weight = matrix(self.wiring.project_out) @ weight
-        gain = getattr(norm, "weight", None)
-        return weight if gain is None else (gain + self.structure.norm_gain_offset)[:, None] * weight
+        return final_gain(self.wiring)[:, None] * weight
 
-    def _check(self, tokens: Tensor) -> None:
+    def check_tokens(self, tokens: Tensor) -> None:
+        """Raise a TomogramError unless tokens are [batch pos] of known ids within the context."""
         if tokens.ndim != 2 or tokens.is_floating_point() or 0 in tokens.shape:
             raise TomogramError(
                 "Tokens must be whole numbers of shape [batch pos], at least one of each,"
@@ -179,11 +179,12 @@ class Model:
             raise TomogramError(
                 f"The text has {tokens.shape[1]} tokens; {self.name} reads at most {self.context}."
             )
-        known = self.module.get_input_embeddings().num_embeddings
+        known = self.wiring.n_embeddings
         if int(tokens.min()) < 0 or int(tokens.max()) >= known:
             raise TomogramError(f"A token id is outside the vocabulary of {known} tokens.")
 
-    def _check_sites(self, sites: Iterable[Site]) -> None:
+    def check_sites(self, sites: Iterable[Site]) -> None:
+        """Raise a TomogramError naming the first site this model lacks."""
         for site in sites:
             if site not in self._site_set:
                 raise TomogramError(f"{self.name} has no site {site}.")

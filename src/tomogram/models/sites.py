@@ -64,7 +64,7 @@ class Site:
         kind, dot, layer = text.partition(".")
         # isdecimal alone admits the digits of other scripts.
         if dot and not (layer.isascii() and layer.isdecimal()):
-            raise TomogramError(f"'{text}' is not a site; write 'kind.layer', as in 'resid_post.3'.")
+            raise TomogramError(f"'{text}' is not a site; sites look like 'resid_post.3'.")
         return cls(kind, int(layer) if dot else None)
 
     def __str__(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from tomogram.models.structure import STRUCTURES, Structure
@@ -49,7 +51,7 @@ class Wiring:
     """The modules of a causal language model, whatever its family calls them."""
 
     structure: Structure
-    module: nn.Module
+    module: PreTrainedModel
     embed: nn.Module
     project_in: nn.Module | None
     pos_embed: nn.Module | None
@@ -58,12 +60,17 @@ class Wiring:
     project_out: nn.Module | None
     unembed: nn.Module
 
+    @property
+    def n_embeddings(self) -> int:
+        """Number of token ids the embedding knows (some families pad it beyond the tokenizer's)."""
+        return int(cast(nn.Embedding, self.embed).num_embeddings)
+
     def name_of(self, part: nn.Module) -> str:
         """Return the dotted name of a part, for messages."""
         return next((name for name, each in self.module.named_modules() if each is part), "?")
 
 
-def wire(module: nn.Module) -> Wiring:
+def wire(module: PreTrainedModel) -> Wiring:
     """Find the parts of a causal language model.
 
     Args:
@@ -75,9 +82,7 @@ def wire(module: nn.Module) -> Wiring:
     """
     misfits = {row: _misfits(module, row) for row in STRUCTURES}
     # A row that finds no blocks at all is never the closest one.
-    structure = min(
-        STRUCTURES, key=lambda row: (not _has(module, row.blocks), len(misfits[row]))
-    )
+    structure = min(STRUCTURES, key=lambda row: (not _has(module, row.blocks), len(misfits[row])))
     if misfits[structure]:
         raise TomogramError(
             f"{type(module).__name__} is not supported: {misfits[structure][0]}"
@@ -89,7 +94,9 @@ def wire(module: nn.Module) -> Wiring:
         embed=_part(module, structure.embed),
         project_in=_optional(module, structure.project_in),
         pos_embed=_optional(module, structure.pos_embed),
-        blocks=tuple(_block(each, structure) for each in _part(module, structure.blocks)),
+        blocks=tuple(
+            _block(each, structure) for each in _part(module, structure.blocks).children()
+        ),
         final_norm=_part(module, structure.final_norm),
         project_out=_optional(module, structure.project_out),
         unembed=_part(module, structure.unembed),
@@ -107,6 +114,14 @@ def matrix(linear: nn.Module) -> Float[Tensor, "d_in d_out"]:
     if isinstance(linear, Conv1D):
         return linear.weight
     raise TomogramError(f"A part of type {type(linear).__name__} is not a plain linear map.")
+
+
+def final_gain(wiring: Wiring) -> Float[Tensor, " d_model"]:
+    """Return what the final norm multiplies its normalised input by."""
+    weight = getattr(wiring.final_norm, "weight", None)
+    if weight is None:
+        return matrix(wiring.unembed).new_ones(wiring.module.config.hidden_size)
+    return weight + wiring.structure.norm_gain_offset
 
 
 def _block(module: nn.Module, row: Structure) -> Block:
@@ -128,7 +143,7 @@ def _block(module: nn.Module, row: Structure) -> Block:
 
 def _misfits(module: nn.Module, row: Structure) -> list[str]:
     """Say what keeps a module from fitting a row, the most telling reason first."""
-    blocks = _part(module, row.blocks) if _has(module, row.blocks) else ()
+    blocks = [*_part(module, row.blocks).children()] if _has(module, row.blocks) else []
     found = [
         reason
         for layer, block in enumerate(blocks)
