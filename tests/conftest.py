@@ -6,6 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Time limits of an example would fail on a machine that does other work; in CI examples repeat.
+settings.register_profile(
+    "tomogram",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("tomogram")
 
 # Set before any test imports transformers: models come from files only.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
