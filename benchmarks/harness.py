@@ -21,12 +21,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from scipy import stats
 
 from tomogram.store.canonical import Json, canonical_json
-
-Array = np.ndarray
+from tomogram.store.schema import Estimate
 
 
 @dataclass(frozen=True)
@@ -60,57 +58,29 @@ class Figure:
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
-def interval_of_mean(
-    values: Sequence[float] | Float[Array, " n"], confidence: float = 0.95
-) -> tuple[float, float]:
-    """Student's t-interval of a mean, for few independent values (runs, seeds, bases).
+def figure(estimate: Estimate, target: float | None = None, *, at_least: bool = True) -> Figure:
+    """The figure of an estimate (`store.estimates`), whose intervals are the product's own."""
+    return Figure(estimate.value, estimate.low, estimate.high, target, at_least)
 
-    Raises ValueError for fewer than two values.
+
+def ratio(
+    numerators: Sequence[float], denominators: Sequence[float], target: float | None = None
+) -> Figure:
+    """Median of paired ratios, for two things timed in alternation on a machine that is busy.
+
+    Pair by pair both had the same machine. The interval is the distribution-free one of a median,
+    from order statistics (Conover 1999, section 3.2); fewer than six pairs have none.
+    Raises ValueError where the two differ in length or are empty.
     """
-    sample = np.asarray(values, dtype=np.float64)
-    if sample.size < 2:
-        raise ValueError("an interval needs at least two values")
-    half = stats.sem(sample) * stats.t.ppf((1 + confidence) / 2, sample.size - 1)
-    return float(sample.mean() - half), float(sample.mean() + half)
-
-
-def bootstrap(
-    values: Sequence[float] | Float[Array, "n ..."],
-    statistic: Callable[[Float[Array, "n ..."]], float] = np.mean,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic (Efron and Tibshirani 1993, chapter 13).
-
-    values: independent units along the first axis; paired values stay paired as one row. For many
-    units: over fewer than about twenty it covers too seldom, and `interval_of_mean` is to be used.
-    Raises ValueError for no values.
-    """
-    sample = np.asarray(values, dtype=np.float64)
-    if len(sample) == 0:
-        raise ValueError("an interval needs values")
-    random = np.random.default_rng(seed)
-    drawn = [
-        statistic(sample[random.integers(len(sample), size=len(sample))]) for _ in range(resamples)
-    ]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def median_of_ratios(
-    numerators: Sequence[float], denominators: Sequence[float]
-) -> tuple[float, float, float]:
-    """Median of paired ratios with its bootstrap interval: (value, low, high).
-
-    For two things timed in alternation on a machine that does other work, too: pair by pair both
-    had the same machine.
-    """
-    ratios = np.asarray(numerators, dtype=np.float64) / np.asarray(denominators, dtype=np.float64)
-    low, high = bootstrap(ratios, np.median)
-    return float(np.median(ratios)), low, high
+    pairs = np.array(list(zip(numerators, denominators, strict=True)), dtype=np.float64)
+    if len(pairs) == 0:
+        raise ValueError("a ratio needs at least one pair")
+    ratios = pairs[:, 0] / pairs[:, 1]
+    median = float(np.median(ratios))
+    if len(ratios) < 6:
+        return Figure(median, target=target)
+    bounds = stats.quantile_test(ratios, q=median, p=0.5).confidence_interval(0.95)
+    return Figure(median, float(bounds.low), float(bounds.high), target)
 
 
 def machine() -> dict[str, Json]:

@@ -10,46 +10,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness import (
-    Figure,
-    as_table,
-    bootstrap,
-    interval_of_mean,
-    main,
-    median_of_ratios,
-)
-
-
-def test_t_interval_by_hand() -> None:
-    # Mean 2, standard error 1/sqrt(3), t(0.975, 2) = 4.302653.
-    low, high = interval_of_mean([1.0, 2.0, 3.0])
-    half = 4.302653 / math.sqrt(3)
-    assert (low, high) == pytest.approx((2 - half, 2 + half), rel=1e-6)
-    with pytest.raises(ValueError, match="at least two"):
-        interval_of_mean([1.0])
-
-
-def test_bootstrap_agrees_with_the_normal_interval_for_many_values() -> None:
-    values = np.random.default_rng(1).normal(5.0, 2.0, 2_000)
-    low, high = bootstrap(values)
-    expected = 1.96 * values.std() / math.sqrt(len(values))
-    assert (high - low) / 2 == pytest.approx(expected, rel=0.1)
-    assert low < values.mean() < high
-    assert bootstrap(values) == (low, high)
-
-
-@given(st.floats(-10, 10), st.integers(1, 5))
-def test_bootstrap_of_equal_values_is_that_value(value: float, n: int) -> None:
-    assert bootstrap([value] * n, resamples=10) == pytest.approx((value, value))
+from benchmarks.harness import Figure, as_table, figure, main, ratio
+from tomogram.store.estimates import estimate
 
 
 def test_paired_ratios_do_not_see_a_machine_that_slows_down() -> None:
     pace = np.linspace(1, 10, 20)
-    assert median_of_ratios(0.9 * pace, pace) == pytest.approx((0.9, 0.9, 0.9))
+    measured = ratio(list(0.9 * pace), list(pace), target=0.8)
+    assert (measured.value, measured.low, measured.high) == pytest.approx((0.9, 0.9, 0.9))
+    assert measured.met
+
+
+def test_interval_of_the_median_by_hand() -> None:
+    # Of ten values the 2nd and the 9th: P(Binomial(10, 1/2) <= 1) = 11/1024 < 0.025 a side.
+    shuffled = [3.0, 9.0, 1.0, 7.0, 5.0, 10.0, 2.0, 8.0, 4.0, 6.0]
+    measured = ratio(shuffled, [1.0] * 10)
+    assert (measured.value, measured.low, measured.high) == (5.5, 2.0, 9.0)
+
+
+def test_few_pairs_have_no_interval_and_unequal_ones_are_refused() -> None:
+    assert ratio([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]) == Figure(2.0)
+    with pytest.raises(ValueError, match="at least one pair"):
+        ratio([], [])
+    with pytest.raises(ValueError, match="shorter"):
+        ratio([1.0, 2.0], [1.0])
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=30))
+def test_a_figure_of_an_estimate_has_its_interval(samples: list[float]) -> None:
+    measured = figure(estimate(np.array(samples)), target=0.0)
+    assert measured.value == pytest.approx(np.mean(samples))
+    assert measured.low is not None
+    assert measured.high is not None
+    assert measured.low - 1e-9 <= measured.value <= measured.high + 1e-9
 
 
 @pytest.mark.parametrize(
-    ("figure", "met"),
+    ("case", "met"),
     [
         (Figure(0.9, target=0.9), True),
         (Figure(0.89, target=0.9), False),
@@ -58,8 +55,8 @@ def test_paired_ratios_do_not_see_a_machine_that_slows_down() -> None:
         (Figure(1.0), None),
     ],
 )
-def test_targets(figure: Figure, met: bool | None) -> None:
-    assert figure.met is met
+def test_targets(case: Figure, met: bool | None) -> None:
+    assert case.met is met
 
 
 def test_a_figure_that_is_no_number_is_refused() -> None:
