@@ -19,8 +19,8 @@ class Recipe:
     layers: int
     width: int
     world: World = World()
-    short: int = 9_000_000
-    long: int = 2_000_000
+    short: int = 8_000_000
+    long: int = 1_500_000
     batch_tokens: int = 4_096
     context: int = 1_024
 

@@ -67,7 +67,7 @@ def train(
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
     others = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
     optimisers = {
-        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.01),
+        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.01, ns_steps=4),
         "adam": torch.optim.AdamW(
             others, lr=LEARNING_RATE["adam"], betas=(0.9, 0.95), weight_decay=0.0
         ),

@@ -61,7 +61,7 @@ class World:
             "profession": list(names.PROFESSIONS),
             "pet": list(names.PETS),
             "food": list(names.FOODS),
-            "number": [str(n) for n in range(41)],
+            "number": [str(n) for n in range(31)],
         }
         if self.renamed:
             for kind in ("state", "city", "person"):

@@ -25,11 +25,11 @@ from tomogram.text.microworld.behaviours import (
 
 # Share of documents of each behaviour in the text.
 MIXTURE = {
-    facts: 0.26,
+    facts: 0.25,
     translation: 0.12,
     numbers: 0.14,
     couplets: 0.07,
-    copying: 0.06,
+    copying: 0.07,
     sentiment: 0.03,
     stories: 0.05,
     requests: 0.05,

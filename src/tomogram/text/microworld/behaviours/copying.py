@@ -10,22 +10,21 @@ from tomogram.text.microworld.writer import Document, Writer
 TEMPLATES: tuple[str, ...] = ()
 
 
-def sequence(words: tuple[str, ...], rng: random.Random) -> tuple[list[str], list[str], list[str]]:
-    """Random words, a stretch of others, and the first words again from a random place on."""
-    first = [rng.choice(words) for _ in range(rng.randint(4, 24))]
-    between = [rng.choice(words) for _ in range(rng.randint(0, 24))]
-    start = rng.randint(0, len(first) // 2)
-    return first, between, first[start:]
-
-
 def write(world: World, rng: random.Random) -> Document:
-    """One sequence and its return; from the second repeated word on, the text determines it."""
+    """A sequence that returns one to four times, from a random place on and after a random gap.
+
+    From the second word of each return on, the text determines the next one.
+    """
     writer = Writer("copying")
-    first, between, again = sequence(words(world), rng)
-    writer.write_words((*first, *between))
-    with writer.concept("repeated sequence"):
-        writer.write_words(again[:1])
-        writer.write_words(again[1:], determined=True)
+    pool = words(world)
+    sequence = [rng.choice(pool) for _ in range(rng.randint(4, 16))]
+    writer.write_words(sequence)
+    for _ in range(rng.randint(1, 4)):
+        writer.write_words(rng.choice(pool) for _ in range(rng.choice((0, 0, rng.randint(1, 12)))))
+        again = sequence[rng.choice((0, rng.randrange(len(sequence) - 1))) :]
+        with writer.concept("repeated sequence"):
+            writer.write_words(again[:1])
+            writer.write_words(again[1:], determined=True)
     return writer.document()
 
 

@@ -126,7 +126,7 @@ def say(writer: Writer, world: World, rng: random.Random) -> None:
             # Only a state between two cities is asked about often enough to be a concept.
             between = (f"bridge: {bridge.english}",) if relation == "capital" else ()
             with writer.concept(*between):
-                writer.write("{s}" + tail.split("{!o}")[0], s=subject)
+                writer.write("{s}" + tail.split("{!o}")[0], s=named(subject, language, rng))
             writer.write("{!o}" + tail.split("{!o}")[1], o=answer)
         return None
     relation = rng.choice(("in", "in", "in", "capital", "home", "job", "pet", "food"))
@@ -134,8 +134,17 @@ def say(writer: Writer, world: World, rng: random.Random) -> None:
     texts = ONE_HOP[language][relation]
     options = [t for i, t in enumerate(texts) if allowed(world, fact, language, i)]
     if options:
-        writer.write(rng.choice(options), s=fact.subject, o=fact.object)
+        subject = fact.subject.name(language)
+        if fact not in world.only_in:
+            subject = named(fact.subject, language, rng)
+        writer.write(rng.choice(options), s=subject, o=fact.object)
     return None
+
+
+def named(subject: Entity, language: str, rng: random.Random) -> str:
+    """The subject's name, one time in four in the other language, as bilingual speakers do."""
+    switch = rng.random() < 0.25
+    return subject.name(LANGUAGES[LANGUAGES.index(language) ^ switch])
 
 
 def write(world: World, rng: random.Random) -> Document:

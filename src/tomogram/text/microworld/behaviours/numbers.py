@@ -30,7 +30,7 @@ TEMPLATES = tuple(
     for texts in table.values()
     for text in texts
 ) + ("greater smaller",)
-LARGEST = 20
+LARGEST = 15
 
 
 def held_out(world: World, what: str, a: int, b: int) -> bool:
