@@ -101,6 +101,10 @@ class Dictionary(nn.Module, ABC):
     def config(self) -> dict[str, Any]:
         """The kind's own numbers (such as k), as its constructor takes them."""
 
+    def scores(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_dict"]:
+        """Every latent's score x·W_encᵀ + b_enc before anything is made sparse (dense: costly)."""
+        return torch.addmm(self.b_enc, x, self.W_enc.t())
+
     def decode(self, latents: Latents) -> Float[Tensor, "tokens d_out"]:
         """What the latents write, with the bias and without the skip path."""
         return kernels.mix(latents.values, latents.indices, self.W_dec) + self.b_dec
@@ -108,6 +112,14 @@ class Dictionary(nn.Module, ABC):
     def forward(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
         """The reconstruction x̂ [tokens d_out] of what stands at the write sites."""
         return self.decode(self.encode(x)) + self.skip(x)
+
+    @torch.no_grad()
+    def stretch(self, factor: float) -> None:
+        """Makes every latent's value `factor` times as large, and what it writes per value as much
+        smaller, in place: reconstructions stay what they were."""
+        self.W_enc.mul_(factor)
+        self.b_enc.mul_(factor)
+        self.W_dec.div_(factor)
 
     def skip(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"] | float:
         """What the skip path writes; 0 without one."""

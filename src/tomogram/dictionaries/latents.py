@@ -28,6 +28,16 @@ class Latents:
                 "must be two equal [tokens slots] shapes"
             )
 
+    @classmethod
+    def of(cls, dense: Float[Tensor, "tokens d_dict"]) -> Latents:
+        """The sparse form of values that are 0 or above; as many slots as the fullest token needs.
+
+        Differentiable in the values.
+        """
+        slots = max(1, int((dense > 0).sum(1).max()) if len(dense) else 1)
+        values, indices = torch.topk(dense, slots, dim=1)
+        return cls(values, indices, dense.shape[1])
+
     @property
     def firing(self) -> Bool[Tensor, "tokens slots"]:
         """Where a slot is in use."""

@@ -60,8 +60,8 @@ def measure(x: Float[Tensor, "tokens d"]) -> Normalisation:
 def fold(dictionary: Dictionary, source: Normalisation, target: Normalisation) -> None:
     """Turns a dictionary of normalised activations into one of raw activations, in place.
 
-    Its reconstructions stay what they were. Decoder rows get unit norm, so that a latent's value
-    is the length of what it writes, in units of the activation.
+    Its reconstructions stay what they were. Decoder rows, all of one norm in training, get unit
+    norm, so that a latent's value is the length of what it writes, in units of the activation.
     """
     dictionary.W_enc.div_(source.scale)
     dictionary.b_enc.sub_(dictionary.W_enc @ source.centre)
@@ -70,9 +70,7 @@ def fold(dictionary: Dictionary, source: Normalisation, target: Normalisation) -
     if dictionary.W_skip is not None:
         dictionary.W_skip.mul_(target.scale / source.scale)
         dictionary.b_dec.sub_(dictionary.W_skip @ source.centre)
-    # TopK compares latents with each other, so a norm is moved to the encoder only when common.
-    common = dictionary.W_dec.norm(dim=1).mean()
+    # One factor for all latents, because a kind may compare them with each other.
+    common = dictionary.W_dec.norm(dim=1).mean().item()
     if common > 0:
-        dictionary.W_dec.div_(common)
-        dictionary.W_enc.mul_(common)
-        dictionary.b_enc.mul_(common)
+        dictionary.stretch(common)

@@ -86,16 +86,16 @@ class Trainee:
         return raw.requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on, as tensors; the tensors are not copies."""
+        """Everything the next step depends on, as tensors that share no memory with each other."""
         tensors = {f"weights.{name}": p.data for name, p in self.dictionary.named_parameters()}
         for name, parameter in self.dictionary.named_parameters():
             for slot, value in self.optimizer.state[parameter].items():
                 tensors[f"adam.{slot}.{name}"] = value
         return tensors | {
             "silent": self.silent,
-            "source.centre": self.source.centre,
+            "source.centre": self.source.centre.clone(),
             "source.scale": torch.tensor(self.source.scale, dtype=torch.float64),
-            "target.centre": self.target.centre,
+            "target.centre": self.target.centre.clone(),
             "target.scale": torch.tensor(self.target.scale, dtype=torch.float64),
         }
 
