@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -61,7 +62,7 @@ class Card:
     def anchor(self) -> str:
         """The card's address in the page."""
         sign = "-negative" if self.side < 0 else ""
-        return f"{self.group}-{self.index}{sign}"
+        return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', self.group)[:80]}-{self.index}{sign}"
 
     @property
     def spark(self) -> Markup:

@@ -28,7 +28,7 @@ from tomogram.report.charts.picture import Picture
 from tomogram.report.charts.quality_by_layer import fvu_by_layer, rise_by_layer
 from tomogram.report.charts.score_distribution import score_distribution
 from tomogram.report.charts.unit_counts import unit_counts
-from tomogram.report.tokens import named
+from tomogram.report.tokens import named, visible
 from tomogram.store.schema import Manifest
 
 
@@ -168,6 +168,7 @@ def _environment() -> Environment:
         loader=PackageLoader("tomogram.report", "template"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -181,6 +182,11 @@ def _environment() -> Environment:
     )
     environment.globals.update(highlighted=highlighted, plural=words.plural)
     return environment
+
+
+def _finalized(value: object) -> object:
+    """Whatever the template prints, names of models and files included, is made visible first."""
+    return visible(value) if type(value) is str else value
 
 
 @cache

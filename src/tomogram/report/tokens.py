@@ -6,6 +6,7 @@ import unicodedata
 
 _LONGEST = 40
 _KEPT = 28
+_LINE = 4000
 _MOST_MARKS = 3
 _NAMED = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\x7f": "␡"}
 # Joiners change only how neighbouring letters of many scripts are drawn.
@@ -19,12 +20,9 @@ def inert(token: str) -> str:
     unassigned characters their code points, a pile of combining marks is cut, and a very long
     token is shortened with its length said.
     """
-    length = len(token)
-    # Cut first: a token may be megabytes long.
-    shown = "".join(_visible(c) for c in _thinned(token[:_LONGEST]))
-    if length > _LONGEST:
-        return f"{shown[:_KEPT]}… ({length:,} characters)"
-    return shown
+    if len(token) > _LONGEST:
+        return f"{visible(token[:_KEPT])[:_KEPT]}… ({len(token):,} characters)"
+    return visible(token)
 
 
 def named(token: str) -> str:
@@ -35,6 +33,13 @@ def named(token: str) -> str:
     shown = inert(token)
     stripped = shown.lstrip(" ")
     return "␣" * (len(shown) - len(stripped)) + stripped if shown else "∅"
+
+
+def visible(text: str) -> str:
+    """The same for whole lines, such as names: cut only where they are absurdly long."""
+    if text.isascii() and text.isprintable() and len(text) <= _LINE:
+        return text
+    return "".join(_visible(character) for character in _thinned(text[:_LINE]))
 
 
 def _visible(character: str) -> str:

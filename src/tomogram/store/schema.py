@@ -393,6 +393,8 @@ class Timings(Record):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     stages: dict[str, StageTiming]
+    machine: dict[str, str | int | float] = {}
+    peak_memory_bytes: NonNegativeInt | None = None
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -402,9 +404,9 @@ def parse_manifest(data: bytes) -> Manifest:
     """
     try:
         version = json.loads(data)["schema_version"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise TomogramError("tomogram.json is not a tomogram's manifest.") from None
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         raise TomogramError(f"tomogram.json has no valid schema version ({version!r}).")
     if version > SCHEMA_VERSION:
         raise TomogramError(

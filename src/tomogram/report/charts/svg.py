@@ -1,8 +1,10 @@
-"""SVG elements as strings, with every value escaped."""
+"""SVG elements as strings, with every value made visible and escaped."""
 
 from __future__ import annotations
 
 from markupsafe import Markup, escape
+
+from tomogram.report.tokens import visible
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
@@ -13,9 +15,13 @@ def element(tag: str, *children: str, **attributes: object) -> Markup:
     words = [tag]
     for name, value in attributes.items():
         if value is not None:
-            words.append(f'{name.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"')
-    inner = "".join(escape(child) for child in children)
+            words.append(f'{name.rstrip("_").replace("_", "-")}="{_safe(_plain(value))}"')
+    inner = "".join(_safe(child) for child in children)
     return Markup(f"<{' '.join(words)}>{inner}</{tag}>")
+
+
+def _safe(text: str) -> Markup:
+    return text if isinstance(text, Markup) else escape(visible(text))
 
 
 def _plain(value: object) -> str:
