@@ -10,7 +10,7 @@ import transformers as hf
 
 VOCAB, WIDTH, LAYERS, CONTEXT = 97, 24, 3, 64
 
-_LLAMA_LIKE: dict[str, Any] = {
+LLAMA_LIKE: dict[str, Any] = {
     "vocab_size": VOCAB,
     "hidden_size": WIDTH,
     "intermediate_size": 40,
@@ -22,7 +22,7 @@ _LLAMA_LIKE: dict[str, Any] = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-_GEMMA = _LLAMA_LIKE | {
+_GEMMA = LLAMA_LIKE | {
     "head_dim": 8,
     "query_pre_attn_scalar": 8,
     "sliding_window": 6,
@@ -49,7 +49,7 @@ _GPT2 = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-_NEOX = {key: _LLAMA_LIKE[key] for key in _LLAMA_LIKE if key != "num_key_value_heads"}
+_NEOX = {key: LLAMA_LIKE[key] for key in LLAMA_LIKE if key != "num_key_value_heads"}
 _OPT = {
     "vocab_size": VOCAB,
     "hidden_size": WIDTH,
@@ -69,23 +69,23 @@ CONFIGS: dict[str, Callable[[], hf.PreTrainedConfig]] = {
     "gpt-neo": lambda: hf.GPTNeoConfig(**_GPT_NEO),
     "opt": lambda: hf.OPTConfig(**_OPT),
     "opt-narrow-embedding": lambda: hf.OPTConfig(**_OPT | {"word_embed_proj_dim": 16}),
-    "llama": lambda: hf.LlamaConfig(**_LLAMA_LIKE, attention_bias=True, mlp_bias=True),
-    "llama-tied": lambda: hf.LlamaConfig(**_LLAMA_LIKE, tie_word_embeddings=True),
-    "mistral": lambda: hf.MistralConfig(**_LLAMA_LIKE, sliding_window=5),
-    "qwen2": lambda: hf.Qwen2Config(**_LLAMA_LIKE),
-    "qwen3": lambda: hf.Qwen3Config(**_LLAMA_LIKE, head_dim=10),
+    "llama": lambda: hf.LlamaConfig(**LLAMA_LIKE, attention_bias=True, mlp_bias=True),
+    "llama-tied": lambda: hf.LlamaConfig(**LLAMA_LIKE, tie_word_embeddings=True),
+    "mistral": lambda: hf.MistralConfig(**LLAMA_LIKE, sliding_window=5),
+    "qwen2": lambda: hf.Qwen2Config(**LLAMA_LIKE),
+    "qwen3": lambda: hf.Qwen3Config(**LLAMA_LIKE, head_dim=10),
     "gemma2": lambda: hf.Gemma2Config(
         **_GEMMA, attn_logit_softcapping=3.0, final_logit_softcapping=5.0
     ),
     "gemma3": lambda: hf.Gemma3TextConfig(**_GEMMA),
-    "phi3": lambda: hf.Phi3Config(**_LLAMA_LIKE),
-    "olmo2": lambda: hf.Olmo2Config(**_LLAMA_LIKE),
-    "mixtral": lambda: hf.MixtralConfig(**_LLAMA_LIKE, num_local_experts=4, num_experts_per_tok=2),
-    "olmoe": lambda: hf.OlmoeConfig(**_LLAMA_LIKE, num_experts=4, num_experts_per_tok=2),
+    "phi3": lambda: hf.Phi3Config(**LLAMA_LIKE),
+    "olmo2": lambda: hf.Olmo2Config(**LLAMA_LIKE),
+    "mixtral": lambda: hf.MixtralConfig(**LLAMA_LIKE, num_local_experts=4, num_experts_per_tok=2),
+    "olmoe": lambda: hf.OlmoeConfig(**LLAMA_LIKE, num_experts=4, num_experts_per_tok=2),
     # One block of three keeps an ordinary MLP.
-    "qwen3-moe-mixed": lambda: hf.Qwen3MoeConfig(**_LLAMA_LIKE, **_EXPERTS, mlp_only_layers=[1]),
+    "qwen3-moe-mixed": lambda: hf.Qwen3MoeConfig(**LLAMA_LIKE, **_EXPERTS, mlp_only_layers=[1]),
     "qwen2-moe": lambda: hf.Qwen2MoeConfig(
-        **_LLAMA_LIKE, **_EXPERTS, shared_expert_intermediate_size=24, decoder_sparse_step=1
+        **LLAMA_LIKE, **_EXPERTS, shared_expert_intermediate_size=24, decoder_sparse_step=1
     ),
 }
 

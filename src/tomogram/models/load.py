@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, cast
 
@@ -205,15 +207,14 @@ def _tokenizer(files: ModelFiles) -> Any:
 def _quiet() -> Iterator[None]:
     """Keep transformers' warnings and progress bars off the terminal while loading."""
     level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     try:
-        yield
+        # The bars of the GGUF reader have no switch of their own.
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

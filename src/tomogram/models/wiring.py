@@ -150,7 +150,8 @@ def _misfits(module: nn.Module, row: Structure) -> list[str]:
         for reason in _block_misfits(block, row, f"{row.blocks}.{layer}")
     ]
     required = (row.embed, row.blocks, row.final_norm, row.unembed, row.pos_embed)
-    return found + [_missing(path) for path in required if path and not _has(module, path)]
+    found += [_missing(path) for path in required if path and not _has(module, path)]
+    return found if blocks or found else [f"it has no blocks in '{row.blocks}'"]
 
 
 def _block_misfits(block: nn.Module, row: Structure, prefix: str) -> list[str]:
