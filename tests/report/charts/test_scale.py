@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ def test_ticks_are_few_round_and_inside(low: float, width: float) -> None:
     ticks = scale.ticks(5)
     assert len(ticks) <= 6
     assert all(low - 1e-6 * width <= tick <= low + width + 1e-6 * width for tick in ticks)
-    steps = {round(b - a, 9) for a, b in zip(ticks, ticks[1:], strict=False)}
+    steps = {round(b - a, 9) for a, b in pairwise(ticks)}
     assert len(steps) <= 1 or math.isclose(min(steps), max(steps), rel_tol=1e-3)
 
 
