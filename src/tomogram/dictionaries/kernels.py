@@ -13,6 +13,7 @@ number of threads.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+# torch says so once a process; what is used of it here is tested.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 # Scores of this many numbers are in memory at once: 16 MB in float32, within the caches.
 _CHUNK = 4 * 2**20

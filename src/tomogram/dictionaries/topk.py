@@ -77,7 +77,8 @@ class TopK(Dictionary):
             best = kernels.search(x, self.W_enc[ids], self.b_enc[ids], k)
         indices = ids[best]
         by_latent = kernels.ByLatent.of(indices, self.d_dict)
-        values = kernels.scores(x, self.W_enc, self.b_enc, indices, by_latent).relu()
+        # No ReLU here: a latent whose scores are all below 0 must feel the gradient, too.
+        values = kernels.scores(x, self.W_enc, self.b_enc, indices, by_latent)
         missed = error - kernels.mix(values, indices, self.W_dec, by_latent)
         total = error.square().sum().clamp_min(torch.finfo(error.dtype).tiny)
         return missed.square().sum() / total

@@ -32,17 +32,28 @@ class Trainee:
         self.optimizer = torch.optim.Adam(dictionary.parameters(), eps=_EPSILON, fused=True)
 
     @torch.no_grad()
-    def start(self, generator: torch.Generator) -> None:
-        """Sets the first weights: random unit decoder rows, the encoder their transpose.
+    def start(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        generator: torch.Generator,
+    ) -> None:
+        """Sets the first weights, from some raw inputs x and targets y.
 
-        A tied start leaves few latents dead (Gao et al. 2024, section A.1). A transcoder's encoder
-        starts with directions of its own, because input and output are different spaces.
+        Decoder rows are random unit vectors. Each encoder row is the direction of the input that
+        best predicts its decoder row's share of the target, by ridge regression. For an
+        autoencoder that is the decoder row itself: the tied start that leaves few latents dead
+        (Gao et al. 2024, section A.1).
         """
         weights = self.dictionary
-        weights.W_dec.copy_(_unit_rows(weights.d_dict, weights.d_out, generator))
-        tied = weights.shape.is_autoencoder
-        rows = weights.W_dec if tied else _unit_rows(weights.d_dict, weights.d_in, generator)
-        weights.W_enc.copy_(rows)
+        rows = torch.randn(weights.d_dict, weights.d_out, generator=generator)
+        weights.W_dec.copy_(rows)
+        self._normalise_decoder()
+        if weights.shape.is_autoencoder:
+            weights.W_enc.copy_(weights.W_dec)
+        else:
+            predictors = weights.W_dec @ _ridge(self.source(x), self.target(y)).T
+            weights.W_enc.copy_(predictors / predictors.norm(dim=1, keepdim=True))
 
     def learn(
         self,
@@ -126,6 +137,11 @@ class Trainee:
         rows.div_(rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny))
 
 
-def _unit_rows(rows: int, width: int, generator: torch.Generator) -> Float[Tensor, "rows width"]:
-    random = torch.randn(rows, width, generator=generator)
-    return random / random.norm(dim=1, keepdim=True)
+def _ridge(
+    x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"]
+) -> Float[Tensor, "d_in d_out"]:
+    """The linear map from x to y of least squares, with a little ridge for its stability."""
+    square = x.T @ x
+    ridge = 1e-3 * square.diagonal().mean() * torch.eye(len(square)).to(x)
+    solution: Tensor = torch.linalg.solve(square + ridge, x.T @ y)
+    return solution

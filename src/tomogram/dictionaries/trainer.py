@@ -44,7 +44,7 @@ class Settings:
     """How to train; the defaults are those of `scan`.
 
     dead_after: a latent is dead once it has been silent for so many tokens.
-    measured_tokens: how many of the first tokens the normalisation is measured on.
+    measured_tokens: how many of the first tokens the normalisation and the first weights come from.
     diverged_at: training stops when a running mean of the FVU exceeds this; 1 is the error of
         always answering the mean.
     """
@@ -143,16 +143,14 @@ def gather(batch: Batch, sites: Sequence[Site]) -> Float[Tensor, "tokens d"]:
 def _begin(dictionaries: Sequence[Dictionary], source: Source, settings: Settings) -> list[Trainee]:
     """Trainees at step 0, with normalisations measured on the source's first batches."""
     sides = {s for d in dictionaries for s in (d.shape.reads, d.shape.writes)}
-    norms = {
-        sites: normalisation.measure(sample)
-        for sites, sample in _first_tokens(source, sides, settings.measured_tokens).items()
-    }
+    samples = _first_tokens(source, sides, settings.measured_tokens)
+    norms = {sites: normalisation.measure(sample) for sites, sample in samples.items()}
     generator = torch.Generator().manual_seed(settings.seed)
     trainees = []
     for dictionary in dictionaries:
-        shape = dictionary.shape
-        trainee = Trainee(dictionary, norms[shape.reads], norms[shape.writes])
-        trainee.start(generator)
+        reads, writes = dictionary.shape.reads, dictionary.shape.writes
+        trainee = Trainee(dictionary, norms[reads], norms[writes])
+        trainee.start(samples[reads], samples[writes], generator)
         trainees.append(trainee)
     return trainees
 
