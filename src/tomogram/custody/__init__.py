@@ -1,0 +1,1 @@
+"""Custody: sealed suites, a budget of asks, a signed ledger, verification. See docs/custody.md."""
