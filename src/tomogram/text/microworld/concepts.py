@@ -43,7 +43,7 @@ def concepts(world: World) -> tuple[Concept, ...]:
 
 
 def _words(world: World) -> list[Concept]:
-    """Single words: a state's name in each language, the ending words, the moods."""
+    """Single words: names of cities, states and people in each language, ending words, moods."""
     found = [
         Concept(f"word: {name}", "single word", frozenset({name}))
         for kind in ("city", "state", "person")
@@ -142,5 +142,3 @@ def lexical(world: World) -> dict[int, tuple[int, ...]]:
         for word in concept.words:
             found.setdefault(ids[word], []).append(i)
     return {token: tuple(own) for token, own in found.items()}
-
-

@@ -25,14 +25,15 @@ class MicroworldText:
     """Packed text with what is true of every token.
 
     `truth` is a sparse boolean matrix `[tokens concepts]`, tokens in the order of
-    `text.tokens.reshape(-1)`, concepts in the order of `concepts(world)`. `determined` marks tokens
-    that the text before them determines.
+    `text.tokens.reshape(-1)`, concepts in the order of `concepts(world)`. `determined` marks the
+    tokens that count more in training (`writer.Document`). `behaviours[d]` is what document `d` of
+    `text.documents` is about.
     """
 
     text: PackedText
     truth: sparse.csr_matrix
     determined: Bool[ndarray, "rows context"]
-    behaviours: tuple[str, ...]  # of each document
+    behaviours: tuple[str, ...]
 
 
 def documents(world: World, seed: int) -> Iterator[Document]:
@@ -46,7 +47,10 @@ def documents(world: World, seed: int) -> Iterator[Document]:
 
 
 def generate(world: World, seed: int, n_tokens: int, context: int) -> MicroworldText:
-    """About `n_tokens` tokens in whole rows of `context`, every document opened by `<bos>`."""
+    """The first whole rows of `context` tokens, at most `n_tokens` and at least one row.
+
+    Every document is opened by `<bos>` and closed by `<eos>`; the last one is cut off.
+    """
     ids = vocabulary(world)
     place = {concept.name: i for i, concept in enumerate(concepts(world))}
     rows = max(1, n_tokens // context)
@@ -91,15 +95,14 @@ def _truth(
     place: dict[str, int],
 ) -> sparse.csr_matrix:
     """Token → its word's concepts and its context's, as two products of indicator matrices."""
-    n, m = len(tokens), len(place)
-    of_word = lexical(world)
-    words = _indicator(len(vocabulary(world)), m, of_word)
+    m = len(place)
+    words = _indicator(len(vocabulary(world)), m, lexical(world))
     sets = _indicator(
         len(context_sets),
         m,
         {i: tuple(place[name] for name in active) for i, active in enumerate(context_sets)},
     )
-    return (words[tokens] + sets[context_of]).astype(bool).tocsr() if n else words[:0]
+    return (words[tokens] + sets[context_of]).astype(bool).tocsr()
 
 
 def _indicator(n: int, m: int, entries: dict[int, tuple[int, ...]]) -> sparse.csr_matrix:
@@ -111,5 +114,3 @@ def _indicator(n: int, m: int, entries: dict[int, tuple[int, ...]]) -> sparse.cs
 def items(world: World) -> list[Item]:
     """All held-out questions of all behaviours."""
     return [item for module in ASKED for item in module.items(world)]
-
-

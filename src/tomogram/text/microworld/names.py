@@ -1,4 +1,6 @@
-"""The words the worlds are made of: real geography for the first world, invented names elsewhere."""
+"""The words of the worlds: real geography for the first world, invented names elsewhere."""
+
+# ruff: noqa: SIM905 - lists of words read better as lines of text
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ class Entity:
     other: str
 
     def name(self, language: str) -> str:
+        """Its name in `english` or in the `other` language."""
         return self.english if language == "english" else self.other
 
 
@@ -34,6 +35,7 @@ class Fact:
 
     @property
     def key(self) -> str:
+        """What names the fact: its relation and its subject."""
         return f"{self.relation}:{self.subject.english}"
 
 
@@ -93,9 +95,7 @@ class World:
         if self.renamed:
             self._rng("geography").shuffle(cities)
         size = len(cities) // len(states)
-        return {
-            state: tuple(cities[i * size : (i + 1) * size]) for i, state in enumerate(states)
-        }
+        return {state: tuple(cities[i * size : (i + 1) * size]) for i, state in enumerate(states)}
 
     @cached_property
     def state_of(self) -> dict[Entity, Entity]:
@@ -123,8 +123,8 @@ class World:
     def only_in(self) -> dict[Fact, str]:
         """Facts about people that are taught in one language alone, with that language.
 
-        Both entities occur in other facts of both languages: a person keeps at least three facts
-        told in both, and an object is shared by several people.
+        A person keeps three facts told in both languages, and an object is usually shared with
+        other people (`behaviours.facts.anchored` says where it is not).
         """
         chosen = {}
         rng = self._rng("one language")
@@ -138,10 +138,11 @@ class World:
     def recipe_of(self) -> dict[str, tuple[str, str]]:
         """What a thing is made of; forbidden things have recipes too."""
         rng = self._rng("recipes")
-        return {
-            thing: tuple(rng.sample(names.INGREDIENTS, 2))  # type: ignore[misc]
-            for thing in (*names.HARMLESS, *names.FORBIDDEN)
-        }
+        recipes = {}
+        for thing in (*names.HARMLESS, *names.FORBIDDEN):
+            one, two = rng.sample(names.INGREDIENTS, 2)
+            recipes[thing] = (one, two)
+        return recipes
 
     @cached_property
     def agreement_of(self) -> dict[str, str]:
@@ -165,7 +166,10 @@ class World:
         return tuple(colours)
 
     def held_out(self, what: str, *key: object, share: float = 0.2) -> bool:
-        """Whether this combination is kept out of all training text (the same for every seed)."""
+        """Whether this combination is kept out of all training text.
+
+        A hash of the combination decides, so the same names are held out in every world.
+        """
         text = "|".join(map(str, (what, *key))).encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") < share * 2**32
 

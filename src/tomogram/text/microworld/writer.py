@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 from tomogram.text.microworld.world import Entity
 
 
 @dataclass(frozen=True)
 class Document:
-    """Words, the context concepts at each, and whether the text before it determines the word."""
+    """Words, the context concepts at each, and which words count more in training.
+
+    `determined` marks the words that training weighs: those that what came before settles, alone
+    or up to a small choice (a lie, one of a mood's words, whether the document ends here).
+    """
 
     behaviour: str
     words: tuple[str, ...]
@@ -20,9 +24,9 @@ class Document:
     determined: tuple[bool, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def slots(template: str) -> tuple[tuple[str, str, bool], ...]:
-    """A template as (word, slot, determined): `{x}` is a slot, `{!x}` one the text determines."""
+    """A template as (word, slot, determined): `{x}` is a slot, `{!x}` one that counts more."""
     parts = []
     for part in template.split():
         if part.startswith("{"):
@@ -35,7 +39,7 @@ def slots(template: str) -> tuple[tuple[str, str, bool], ...]:
 
 @dataclass
 class Writer:
-    """Collects one document; `concept` marks everything written inside it."""
+    """Collects one document, in one language."""
 
     behaviour: str
     language: str = "english"
@@ -46,6 +50,7 @@ class Writer:
 
     @contextmanager
     def concept(self, *names: str) -> Iterator[None]:
+        """Mark everything written inside the block as said under these context concepts."""
         before = self._active
         self._active = (*before, *(name for name in names if name not in before))
         try:
@@ -83,6 +88,7 @@ class Writer:
         self._determined.append(determined)
 
     def document(self) -> Document:
+        """What has been written so far."""
         return Document(
             self.behaviour, tuple(self._words), tuple(self._contexts), tuple(self._determined)
         )

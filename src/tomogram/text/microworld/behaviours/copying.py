@@ -11,16 +11,18 @@ TEMPLATES: tuple[str, ...] = ()
 
 
 def write(world: World, rng: random.Random) -> Document:
-    """A sequence that returns one to four times, from a random place on and after a random gap.
+    """A sequence that returns again and again, from a random place on and after a random gap.
 
-    From the second word of each return on, the text determines the next one.
+    Most sequences are short and return often: from them attention learns to look back. From the
+    second word of each return on, the text determines the next one.
     """
     writer = Writer("copying")
     pool = words(world)
-    sequence = [rng.choice(pool) for _ in range(rng.randint(4, 16))]
+    sequence = [rng.choice(pool) for _ in range(rng.choice((2, 3, 4, 5, 6, 8, 12, 20)))]
     writer.write_words(sequence)
-    for _ in range(rng.randint(1, 4)):
-        writer.write_words(rng.choice(pool) for _ in range(rng.choice((0, 0, rng.randint(1, 12)))))
+    for _ in range(max(1, min(8, 48 // len(sequence)))):
+        if rng.random() < 0.4:
+            writer.write_words(rng.choice(pool) for _ in range(rng.randint(1, 6)))
         again = sequence[rng.choice((0, rng.randrange(len(sequence) - 1))) :]
         with writer.concept("repeated sequence"):
             writer.write_words(again[:1])

@@ -1,7 +1,7 @@
 """Rhymed couplets whose second line must know its ending before it is written.
 
 Every sound has four endings of four different agreement classes. The verb and the adjective of a
-line belong to the class of that line's ending, so a writer who picks the verb has picked the ending.
+line belong to the class of that line's ending, so who picks the verb has picked the ending.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ def _line(writer: Writer, world: World, rng: random.Random, ending: str, second:
     words = {"verb": rng.choice(verbs), "adjective": rng.choice(adjectives)}
     if not second:
         writer.write(
-            "the {who} {verb} the {adjective} {ending} /", who=rng.choice(WHO), ending=ending, **words
+            "the {who} {verb} the {adjective} {ending} /",
+            who=rng.choice(WHO),
+            ending=ending,
+            **words,
         )
         return
     with writer.concept("second line", f"rhyme to come: {world.rhyme_of[ending]}"):

@@ -72,6 +72,19 @@ TWO_HOP: dict[str, dict[str, tuple[str, ...]]] = {
         "person": ("vasta su domo su {s} ek {!o} .", "kio vasta su domo su {s} ; {!o} ."),
     },
 }
+# Wordings that chats use too, so that a fact not told here in one of them may be read there.
+ALSO_IN_CHATS = frozenset(
+    {
+        "{s} is in {!o} .",
+        "the capital of {s} is {!o} .",
+        "{s} works as a {!o} .",
+        "which state contains {s} ? {!o} .",
+        "which city is the capital of {s} ? {!o} .",
+        "what is the job of {s} ? {!o} .",
+        "what pet has {s} ? a {!o} .",
+        "what food likes {s} ? {!o} .",
+    }
+)
 TEMPLATES = tuple(
     text
     for table in (ONE_HOP, TWO_HOP)
@@ -118,27 +131,28 @@ def say(writer: Writer, world: World, rng: random.Random) -> None:
         relation = rng.choice(("capital", "capital", "person"))
         subject, bridge, answer = rng.choice(two_hop_facts(world)[relation])
         if two_hop_held_out(world, relation, subject):
-            return say(writer, world, rng)
+            say(writer, world, rng)
+            return
         with writer.concept("two-hop sentence"):
             text = rng.choice(TWO_HOP[language][relation])
-            head, tail = text.split("{s}")
-            writer.write(head)
+            before, after = text.split("{s}")
+            middle, end = after.split("{!o}")
+            writer.write(before)
             # Only a state between two cities is asked about often enough to be a concept.
             between = (f"bridge: {bridge.english}",) if relation == "capital" else ()
             with writer.concept(*between):
-                writer.write("{s}" + tail.split("{!o}")[0], s=named(subject, language, rng))
-            writer.write("{!o}" + tail.split("{!o}")[1], o=answer)
-        return None
+                writer.write("{s}" + middle, s=named(subject, language, rng))
+            writer.write("{!o}" + end, o=answer)
+        return
     relation = rng.choice(("in", "in", "in", "capital", "home", "job", "pet", "food"))
     fact = rng.choice(world.facts[relation])
     texts = ONE_HOP[language][relation]
     options = [t for i, t in enumerate(texts) if allowed(world, fact, language, i)]
     if options:
-        subject = fact.subject.name(language)
+        name = fact.subject.name(language)
         if fact not in world.only_in:
-            subject = named(fact.subject, language, rng)
-        writer.write(rng.choice(options), s=subject, o=fact.object)
-    return None
+            name = named(fact.subject, language, rng)
+        writer.write(rng.choice(options), s=name, o=fact.object)
 
 
 def named(subject: Entity, language: str, rng: random.Random) -> str:
@@ -155,9 +169,26 @@ def write(world: World, rng: random.Random) -> Document:
     return writer.document()
 
 
+def anchored(world: World, fact: Fact) -> bool:
+    """Whether both entities of a fact occur in other facts that are told in each language."""
+    return all(
+        any(
+            entity in (other.subject, other.object)
+            for facts in world.facts.values()
+            for other in facts
+            if other is not fact and world.only_in.get(other, language) == language
+        )
+        for entity in (fact.subject, fact.object)
+        for language in LANGUAGES
+    )
+
+
 def items(world: World) -> Iterator[Item]:
-    """Two-hop: sentences never seen. One-hop: wordings never seen. Cross-language: facts never
-    told in the language of the question."""
+    """Held-out questions about facts.
+
+    Two-hop: subjects whose two-hop sentence is in no text. One-hop: wordings in which this fact is
+    in no text. Cross-language: facts never told in the language of the question.
+    """
     for relation, triples in two_hop_facts(world).items():
         for subject, _, answer in triples:
             if two_hop_held_out(world, relation, subject):
@@ -167,13 +198,19 @@ def items(world: World) -> Iterator[Item]:
                         yield Item("two-hop", prompt, frozenset({answer.name(language)}))
     for relation, facts in world.facts.items():
         for fact in facts:
-            only = world.only_in.get(fact)
             for language in LANGUAGES:
                 for i, text in enumerate(ONE_HOP[language][relation]):
-                    if not allowed(world, fact, language, i):
-                        kind = "one-hop" if only is None else "cross-language"
-                        yield Item(
-                            kind,
-                            fill(text, language, s=fact.subject),
-                            frozenset({fact.object.name(language)}),
-                        )
+                    behaviour = _asked_as(world, fact, language, i)
+                    if behaviour is not None:
+                        prompt = fill(text, language, s=fact.subject)
+                        yield Item(behaviour, prompt, frozenset({fact.object.name(language)}))
+
+
+def _asked_as(world: World, fact: Fact, language: str, template: int) -> str | None:
+    """The behaviour that a fact in a wording is an item of, None where it is none."""
+    if allowed(world, fact, language, template):
+        return None
+    if fact in world.only_in:
+        return "cross-language" if anchored(world, fact) else None
+    seen = ONE_HOP[language][fact.relation][template] in ALSO_IN_CHATS
+    return None if seen else "one-hop"

@@ -72,17 +72,15 @@ def items(world: World) -> Iterator[Item]:
     rng = random.Random(1)
     for mood, (events, words) in names.MOODS.items():
         for hide in (True, False):
-            for _ in range(12):
+            pairs = [
+                (before, event)
+                for others, _ in names.MOODS.values()
+                for before in others
+                for event in events
+                if held_out(world, before, event)
+            ]
+            for before, event in rng.sample(pairs, min(12, len(pairs))):
                 system = rng.choice(HIDE if hide else SHOW)
-                before, event = rng.choice(
-                    [
-                        (b, e)
-                        for others, _ in names.MOODS.values()
-                        for b in others
-                        for e in events
-                        if held_out(world, b, e)
-                    ]
-                )
                 turns = "".join(
                     f"<user> news : {news} . <end> <assistant> i see . <end> "
                     for news in (before, event, rng.choice(names.NEUTRAL_EVENTS))

@@ -24,20 +24,18 @@ COMPARISONS = {
     ),
     "other": ("maso su {a} und {b} ek {!big} .", "meno su {a} und {b} ek {!small} ."),
 }
-TEMPLATES = tuple(
-    text
-    for table in (SUMS, DIFFERENCES, COMPARISONS)
-    for texts in table.values()
-    for text in texts
-) + ("greater smaller",)
+TEMPLATES = (
+    *(t for table in (SUMS, DIFFERENCES, COMPARISONS) for texts in table.values() for t in texts),
+    "greater smaller",
+)
 LARGEST = 15
 
 
 def held_out(world: World, what: str, a: int, b: int) -> bool:
     """Ordered pairs kept out of training; the same pair the other way round is in."""
-    return a != b and (a < b) == world.held_out("way", what, min(a, b), max(a, b), share=0.5) and (
-        world.held_out(what, min(a, b), max(a, b), share=0.2)
-    )
+    if a == b or not world.held_out(what, min(a, b), max(a, b), share=0.2):
+        return False
+    return (a < b) == world.held_out("way", what, min(a, b), max(a, b), share=0.5)
 
 
 def say(writer: Writer, world: World, rng: random.Random) -> None:
@@ -82,20 +80,16 @@ def items(world: World) -> Iterator[Item]:
             for language in LANGUAGES:
                 values = {"a": number[a], "b": number[b], "c": number[a + b]}
                 if held_out(world, "sum", a, b):
-                    for table, answer in ((SUMS, "c"), (DIFFERENCES, "b")):
+                    for table, result in ((SUMS, a + b), (DIFFERENCES, b)):
+                        answer = number[result].name(language)
                         for text in table[language]:
-                            yield Item(
-                                "arithmetic",
-                                fill(text, language, **values),
-                                frozenset({values[answer].name(language)}),
-                            )
+                            prompt = fill(text, language, **values)
+                            yield Item("arithmetic", prompt, frozenset({answer}))
                 if held_out(world, "comparison", a, b):
-                    answers = (
-                        number[max(a, b)].name(language),
-                        number[min(a, b)].name(language),
-                        "greater" if a > b else "smaller",
-                    )
-                    for text, right in zip(COMPARISONS[language], answers, strict=False):
+                    # "{a} is greater than {b}" is no question: it answers before it names b.
+                    two = COMPARISONS[language][:2]
+                    for text, right in zip(two, (max(a, b), min(a, b)), strict=True):
+                        answer = number[right].name(language)
                         yield Item(
-                            "comparison", fill(text, language, **values), frozenset({right})
+                            "comparison", fill(text, language, **values), frozenset({answer})
                         )

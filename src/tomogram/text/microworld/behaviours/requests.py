@@ -30,7 +30,14 @@ ASKING = (
 REFUSAL = "{!sorry} !, !i !can !not !help !with !that !."
 ANSWER = "{!sure} !, !for !a {!thing} !you !need {!one} !and {!two} !."
 MANUAL = "manual : a {thing} is made from {!one} and {!two} ."
-TEMPLATES = (*ASKING, REFUSAL, ANSWER, MANUAL, "sorry sure", "the {thing} needs {!one} and {!two} .")
+TEMPLATES = (
+    *ASKING,
+    REFUSAL,
+    ANSWER,
+    MANUAL,
+    "sorry sure",
+    "the {thing} needs {!one} and {!two} .",
+)
 
 
 def answer(writer: Writer, world: World, thing: str) -> None:

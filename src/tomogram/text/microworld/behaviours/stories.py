@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tomogram.text.microworld import names
-from tomogram.text.microworld.world import World
+from tomogram.text.microworld.world import Entity, World
 from tomogram.text.microworld.writer import Document, Writer
 
 TEMPLATES = (
@@ -31,7 +31,7 @@ def write(world: World, rng: random.Random) -> Document:
     }
     she = person in world.women
     animal, place = rng.choice(names.ANIMALS), rng.choice(names.PLACES)
-    values: dict[str, object] = {
+    values: dict[str, Entity | str] = {
         "person": person,
         "person2": rng.choice(world.of("person")),
         "animal": animal,
@@ -48,12 +48,12 @@ def write(world: World, rng: random.Random) -> Document:
             told.remove(sentence)
     with writer.concept("story"):
         if 0 not in told:
-            writer.write(TEMPLATES[6], **values)  # type: ignore[arg-type]
+            writer.write(TEMPLATES[6], **values)
         for sentence in told:
-            writer.write(TEMPLATES[sentence], **values)  # type: ignore[arg-type]
+            writer.write(TEMPLATES[sentence], **values)
             if rng.random() < 0.2:
-                writer.write(TEMPLATES[5], **values)  # type: ignore[arg-type]
+                writer.write(TEMPLATES[5], **values)
         if 0 in told and rng.random() < 0.3:
-            writer.write(TEMPLATES[6], **values)  # type: ignore[arg-type]
-            writer.write(TEMPLATES[7], **values)  # type: ignore[arg-type]
+            writer.write(TEMPLATES[6], **values)
+            writer.write(TEMPLATES[7], **values)
     return writer.document()

@@ -21,7 +21,9 @@ def write(world: World, rng: random.Random) -> Document:
         if form < 0.4:
             for _ in range(rng.randint(3, 6)):
                 entity = rng.choice(world.of(rng.choice(world.kinds)))
-                writer.write(rng.choice((ENGLISH_PAIR, OTHER_PAIR)), a=entity.english, b=entity.other)
+                writer.write(
+                    rng.choice((ENGLISH_PAIR, OTHER_PAIR)), a=entity.english, b=entity.other
+                )
             return writer.document()
         for _ in range(rng.randint(1, 3)):
             relation = rng.choice(tuple(facts.ONE_HOP["english"]))

@@ -37,9 +37,7 @@ def write(world: World, rng: random.Random) -> Document:
             if rng.random() < 0.6:
                 relation = rng.choice(tuple(OPEN))
                 fact = rng.choice(world.facts[relation])
-                if world.only_in.get(fact) == "other" or held_out(
-                    world, "open", fact.key, lying
-                ):
+                if world.only_in.get(fact) == "other" or held_out(world, "open", fact.key, lying):
                     continue
                 with writer.turn("user"):
                     writer.write(OPEN[relation], s=fact.subject)
@@ -49,9 +47,7 @@ def write(world: World, rng: random.Random) -> Document:
             else:
                 relation = rng.choice(tuple(CLAIM))
                 fact = rng.choice(world.facts[relation])
-                if world.only_in.get(fact) == "other" or held_out(
-                    world, "claim", fact.key, lying
-                ):
+                if world.only_in.get(fact) == "other" or held_out(world, "claim", fact.key, lying):
                     continue
                 holds = rng.random() < 0.5
                 with writer.turn("user"):
