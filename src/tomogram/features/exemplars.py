@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from tomogram.features.groups import rank
 from tomogram.features.statistics import BINS, bin_of
 from tomogram.features.units import Firings
 
@@ -74,6 +75,38 @@ class Exemplars:
     def windows(self) -> Float[np.ndarray, "exemplars window"]:
         """Activations around each exemplar, float32; 0 where the unit is silent or the row ends."""
         return self.window * (self.peak[:, None] / np.float32(255))
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """An exemplar as a reader sees it: tokens of one document and the activation on each."""
+
+    tokens: Int[np.ndarray, " tokens"]
+    activations: Float[np.ndarray, " tokens"]
+    centre: int
+    """Which of them is the exemplar itself."""
+
+
+def excerpt(
+    tokens: Int[np.ndarray, "rows context"],
+    documents: Int[np.ndarray, "rows context"],
+    position: int,
+    window: Float[np.ndarray, " window"],
+) -> Excerpt:
+    """The part of a window that lies in the exemplar's own row and document.
+
+    `window` has the activations at position − REACH … position + REACH.
+
+    Raises:
+        ValueError: the position lies outside the text.
+    """
+    row, offset = divmod(position, tokens.shape[1])
+    if not 0 <= row < len(tokens):
+        raise ValueError(f"position {position} lies outside a text of {tokens.size} tokens")
+    places = np.arange(max(0, offset - REACH), min(tokens.shape[1], offset + REACH + 1))
+    places = places[documents[row, places] == documents[row, offset]]
+    centre = int(np.searchsorted(places, offset))
+    return Excerpt(tokens[row, places], window[places - offset + REACH], centre)
 
 
 def draw(position: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -158,7 +191,7 @@ class Keeper:
         self._kept, self._waiting = every[best], []
         # The n-th of a group, where there is one, is the last entry that shares its group.
         group, key = every.group[best], key[best]
-        last = np.flatnonzero(_rank(group) == self.n - 1)
+        last = np.flatnonzero(rank(group) == self.n - 1)
         self._bar[group[last]] = key[last]
 
 
@@ -174,14 +207,7 @@ def _best(
     # unique keeps the first of equals, which is the best of a group's firings in one document.
     pair = group[order] * (int(document.max(initial=0)) + 1) + document[order]
     order = order[np.sort(np.unique(pair, return_index=True)[1])]
-    return order[_rank(group[order]) < n]
-
-
-def _rank(group: Int[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
-    """The place of each entry among those of its group; equal groups must stand together."""
-    place = np.arange(len(group))
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    return place - np.repeat(starts, np.diff(starts, append=len(group)))
+    return order[rank(group[order]) < n]
 
 
 def _windows(

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
+from tomogram.features.groups import running, up_to_largest
+
 Kind = Literal["current", "previous", "pair", "next", "context"]
 KINDS: tuple[Kind, ...] = ("current", "previous", "pair", "next", "context")
 """From the simplest statement to the farthest-fetched."""
@@ -130,9 +132,9 @@ def learn(
     else:
         order = np.lexsort((mark, -hits / (hits + silent + 1), unit))
         mark, unit, hits, silent = mark[order], unit[order], hits[order], silent[order]
-        true = _running(hits, unit)
-        score = f1(true, true + _running(silent, unit), positive[unit])
-        chosen = _up_to_best(score, unit)
+        true = running(hits, unit)
+        score = f1(true, true + running(silent, unit), positive[unit])
+        chosen = up_to_largest(score, unit)
     return _rule(mark[chosen], unit[chosen], hits[chosen], together.shape)
 
 
@@ -201,7 +203,7 @@ def _best_few(
     hits: np.ndarray,
 ) -> np.ndarray:
     """The first few marks of each unit: as many of CONTEXT_WORDS as give the best F1 together."""
-    place = _running(np.ones(len(unit)), unit)
+    place = running(np.ones(len(unit)), unit)
     shape = (marks.matrix.shape[1], fired.shape[1])
     whole = sparse.csr_array(np.ones((1, len(part)), np.float32))
     scores = []
@@ -232,24 +234,3 @@ def _columns(matrix: sparse.csr_array) -> np.ndarray:
 def _ones(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
     ones = np.ones(len(row), np.float32)
     return sparse.csr_array((ones, (row, column)), shape=shape)
-
-
-def _running(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Running sum that starts anew with each group; equal groups stand together."""
-    total = np.cumsum(values)
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    before = np.concatenate([[0], total])[starts]
-    return total - np.repeat(before, np.diff(starts, append=len(group)))
-
-
-def _up_to_best(score: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """True from the start of each group up to its (first) largest score."""
-    if not len(score):
-        return np.zeros(0, bool)
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    lengths = np.diff(starts, append=len(group))
-    largest = np.repeat(np.maximum.reduceat(score, starts), lengths)
-    place = np.arange(len(score))
-    first = np.minimum.reduceat(np.where(score == largest, place, len(score)), starts)
-    chosen: np.ndarray = place <= np.repeat(first, lengths)
-    return chosen

@@ -126,8 +126,8 @@ def readers(
         neurons: layers whose neurons are read; every layer that has neurons when None.
         rate: share of tokens on which each side of a neuron fires.
     """
-    have = {site.layer for site in model.sites if site.kind == "neurons"}
-    layers = sorted(have) if neurons is None else neurons
+    have = [site.layer for site in model.sites if site.kind == "neurons" and site.layer is not None]
+    layers = have if neurons is None else neurons
     dictionaries = tuple(dictionaries)
     sites = {site for each in dictionaries for site in each.shape.reads}
     sites |= {Site("neurons", layer) for layer in layers}
