@@ -57,7 +57,7 @@ def losses(
     for start in range(0, text.rows, batch_rows):
         part = slice(start, start + batch_rows)
         tokens = torch.from_numpy(text.tokens[part].astype(np.int64)).to(model.device)
-        documents = torch.from_numpy(text.documents[part]).to(model.device)
+        documents = torch.from_numpy(text.documents[part].astype(np.int64)).to(model.device)
         counted = documents[:, 1:] == documents[:, :-1]
         if not counted.any(1).all():
             raise TomogramError("A row of the text has no token to predict.")
