@@ -14,13 +14,14 @@ from torch import Tensor
 
 from tomogram.reference.recipe import Recipe
 from tomogram.store import progress
+from tomogram.text.microworld.behaviours import COPYING_FIRST, MIXTURE
 from tomogram.text.microworld.generate import MicroworldText, generate
 from tomogram.text.microworld.vocabulary import tokenizer, vocabulary
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
-DETERMINED_WEIGHT = 4.0
+DETERMINED_WEIGHT = 6.0
 """Words the text determines count so much more in the loss.
 
 The weight depends on what came before alone, so the best prediction at every place is the same."""
@@ -97,11 +98,17 @@ def train(
 
 
 def _texts(recipe: Recipe) -> Iterator[MicroworldText]:
+    """Blocks of fresh text: first one rich in copying, then short rows, then long ones."""
     block = 0
-    for tokens, context in ((recipe.short, 256), (recipe.long, recipe.context)):
+    for tokens, context, mixture in (
+        (recipe.copying_first, 256, COPYING_FIRST),
+        (recipe.short - recipe.copying_first, 256, MIXTURE),
+        (recipe.long, recipe.context, MIXTURE),
+    ):
         for start in range(0, tokens, BLOCK_TOKENS):
             size = min(BLOCK_TOKENS, tokens - start)
-            yield generate(recipe.world, 1_000_000 * (recipe.seed + 1) + block, size, context)
+            seed = 1_000_000 * (recipe.seed + 1) + block
+            yield generate(recipe.world, seed, size, context, mixture)
             block += 1
 
 
@@ -120,7 +127,9 @@ def _loss(
 ) -> Float[Tensor, ""]:
     with torch.autocast(tokens.device.type, torch.bfloat16):
         logits = model(tokens, use_cache=False).logits
-    losses = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="none")
+    losses = F.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="none"
+    )
     weights = weights[:, 1:].flatten()
     return (losses * weights).sum() / weights.sum()
 

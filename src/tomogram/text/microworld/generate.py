@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from types import ModuleType
 
 import numpy as np
 from jaxtyping import Bool
@@ -36,17 +37,25 @@ class MicroworldText:
     behaviours: tuple[str, ...]
 
 
-def documents(world: World, seed: int) -> Iterator[Document]:
-    """Endless documents, the same for the same world and seed."""
+def documents(
+    world: World, seed: int, mixture: Mapping[ModuleType, float] = MIXTURE
+) -> Iterator[Document]:
+    """Endless documents, the same for the same world, seed and mixture of behaviours."""
     rng = random.Random(f"documents:{seed}")
-    modules, weights = list(MIXTURE), list(accumulate(MIXTURE.values()))
+    modules, weights = list(mixture), list(accumulate(mixture.values()))
     while True:
         document = rng.choices(modules, cum_weights=weights)[0].write(world, rng)
         if document.words:
             yield document
 
 
-def generate(world: World, seed: int, n_tokens: int, context: int) -> MicroworldText:
+def generate(
+    world: World,
+    seed: int,
+    n_tokens: int,
+    context: int,
+    mixture: Mapping[ModuleType, float] = MIXTURE,
+) -> MicroworldText:
     """The first whole rows of `context` tokens, at most `n_tokens` and at least one row.
 
     Every document is opened by `<bos>` and closed by `<eos>`; the last one is cut off.
@@ -62,7 +71,7 @@ def generate(world: World, seed: int, n_tokens: int, context: int) -> Microworld
     context_of = np.zeros(size, dtype=np.int32)
     behaviours: list[str] = []
     at = 0
-    for number, document in enumerate(documents(world, seed)):
+    for number, document in enumerate(documents(world, seed, mixture)):
         words = ("<bos>", *document.words, "<eos>")
         end = min(at + len(words), size)
         n = end - at
