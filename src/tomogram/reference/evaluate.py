@@ -6,17 +6,22 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int64
+from scipy.stats import binomtest
 from torch import Tensor
 
+from tomogram.models.load import load
+from tomogram.reference.shipped import world_of
+from tomogram.store.errors import TomogramError
+from tomogram.store.schema import Estimate
 from tomogram.text.microworld.behaviours import copying, couplets
 from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
-from tomogram.text.microworld.writer import Item
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +38,27 @@ class Score:
 
     @property
     def rate(self) -> float:
+        """Share of the items that were answered rightly."""
         return self.right / self.n
+
+    @property
+    def estimate(self) -> Estimate:
+        """The rate with its 95 % interval (Wilson 1927)."""
+        interval = binomtest(self.right, self.n).proportion_ci(0.95, method="wilson")
+        return Estimate(value=self.rate, low=interval.low, high=interval.high, n=self.n)
+
+
+def measure(source: str | Path, *, device: str = "cpu") -> dict[str, Score]:
+    """Every behaviour's score of a model that knows a world, from its folder; see `evaluate`.
+
+    Raises:
+        TomogramError: the model cannot be loaded, or is no model of the microworld.
+    """
+    model = load(source, device=device)
+    world = world_of(model)
+    if world is None:
+        raise TomogramError(f"{source} is not a model of the microworld.")
+    return evaluate(model.module, world)
 
 
 def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
@@ -41,7 +66,8 @@ def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
 
     Next-word items count as right when the most probable word is accepted. `couplet rhyme` and
     `couplet agreement` sample second lines at temperature 1. `induction` asks for each word of the
-    second run through a sequence of 24 random names that training never has in a sequence.
+    second run through a sequence of 24 random names that training never has in a sequence; between
+    the runs stand up to 20 others.
     """
     ids = vocabulary(world)
     scores: dict[str, list[bool]] = defaultdict(list)
@@ -107,12 +133,14 @@ def _induction(model: PreTrainedModel, world: World, n: int) -> list[bool]:
     rng = random.Random(0)
     ids = vocabulary(world)
     names = [ids[word] for word in copying.unseen_words(world)]
-    right: list[bool] = []
+    run = 24
+    prompts = []
     for _ in range(n):
-        first = rng.sample(names, 24)
-        between = rng.sample(names, rng.randint(0, 20))
-        tokens = torch.tensor([[ids["<bos>"], *first, *between, *first]], device=model.device)
-        best = model(tokens, use_cache=False).logits[0].argmax(-1)
-        start = tokens.shape[1] - len(first)
-        right.extend((best[start:-1] == tokens[0, start + 1 :]).tolist())
+        drawn = rng.sample(names, run + rng.randint(0, 20))
+        prompts.append([ids["<bos>"], *drawn, *drawn[:run]])
+    right: list[bool] = []
+    for indices in _by_length(prompts):
+        tokens = torch.tensor([prompts[i] for i in indices], device=model.device)
+        best = model(tokens, use_cache=False).logits.argmax(-1)
+        right.extend((best[:, -run:-1] == tokens[:, 1 - run :]).flatten().tolist())
     return right

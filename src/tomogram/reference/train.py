@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +17,8 @@ from torch import Tensor
 
 from tomogram.reference.recipe import Recipe
 from tomogram.store import progress
+from tomogram.store.atomic import writing
+from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.behaviours import COPYING_FIRST, MIXTURE
 from tomogram.text.microworld.generate import MicroworldText, generate
 from tomogram.text.microworld.vocabulary import tokenizer, vocabulary
@@ -30,7 +35,7 @@ BLOCK_TOKENS = 1 << 18
 """Tokens generated at once."""
 
 
-def build(recipe: Recipe) -> LlamaForCausalLM:
+def untrained(recipe: Recipe) -> LlamaForCausalLM:
     """An untrained model of the recipe's shape."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -54,35 +59,42 @@ def build(recipe: Recipe) -> LlamaForCausalLM:
 
 
 def train(
-    recipe: Recipe, watch: Callable[[LlamaForCausalLM, int], None] = lambda model, done: None
+    recipe: Recipe,
+    watch: Callable[[LlamaForCausalLM, int], None] = lambda model, done: None,
+    *,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
 ) -> LlamaForCausalLM:
     """Train from scratch on freshly generated text; no token is seen twice.
 
-    `watch(model, tokens_done)` is called after every block of text.
-
     Hidden matrices by Muon (Jordan et al., 2024), embedding and norms by AdamW; bfloat16 matrix
-    products; warm-up, then a linear descent to zero.
+    products; warm-up, then a linear descent to zero. The same recipe gives the same bits on the
+    same kind of machine with the same number of threads, interrupted or not.
+
+    Args:
+        watch: called with the model and the tokens done after every block of text.
+        device: where to train, such as "cpu" or "cuda".
+        checkpoint: a file that is written after every block of text. Where it is there already, and
+            of the same recipe, training goes on from it.
+
+    Raises:
+        TomogramError: this torch has no Muon, or the checkpoint cannot be written.
     """
-    model = build(recipe)
-    model.train()
-    hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
-    others = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
-    optimisers = {
-        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.01, ns_steps=4),
-        "adam": torch.optim.AdamW(
-            others, lr=LEARNING_RATE["adam"], betas=(0.9, 0.95), weight_decay=0.0
-        ),
-    }
-    loss_of = torch.compile(_loss)
-    total, done = recipe.short + recipe.long, 0
-    with progress.task(f"train {recipe.name}", total=total, unit="tokens") as task:
-        for text in _texts(recipe):
+    model = untrained(recipe)
+    cast(torch.nn.Module, model).to(device).train()
+    optimisers = _optimisers(model)
+    begun = _resume(checkpoint, recipe, model, optimisers)
+    loss_of = torch.compile(_loss) if _has_compiler() else _loss
+    total, done = recipe.short + recipe.long, begun.tokens
+    with progress.task(f"train {recipe.name}", total=total, unit="tokens", done=done) as task:
+        for block, text in enumerate(_texts(recipe, begun.blocks), begun.blocks):
             rows = recipe.batch_tokens // text.text.context
             for start in range(0, text.text.rows - rows + 1, rows):
                 rate = min(1.0, done / (0.02 * total)) * min(1.0, (total - done) / (0.8 * total))
                 for name, optimiser in optimisers.items():
                     optimiser.param_groups[0]["lr"] = LEARNING_RATE[name] * rate
-                loss = loss_of(model, *_batch(text, start, rows))
+                tokens, weights = _batch(text, start, rows)
+                loss = loss_of(model, tokens.to(device), weights.to(device))
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 for optimiser in optimisers.values():
@@ -93,23 +105,90 @@ def train(
                 task.note(f"loss {loss.item():.3f}")
                 if not math.isfinite(loss.item()):
                     raise RuntimeError(f"training {recipe.name} diverged after {done} tokens")
+            if checkpoint is not None:
+                _keep(checkpoint, recipe, model, optimisers, _Progress(block + 1, done))
             watch(model, done)
     return model.eval()
 
 
-def _texts(recipe: Recipe) -> Iterator[MicroworldText]:
-    """Blocks of fresh text: first one rich in copying, then short rows, then long ones."""
-    block = 0
-    for tokens, context, mixture in (
-        (recipe.copying_first, 256, COPYING_FIRST),
-        (recipe.short - recipe.copying_first, 256, MIXTURE),
-        (recipe.long, recipe.context, MIXTURE),
-    ):
-        for start in range(0, tokens, BLOCK_TOKENS):
-            size = min(BLOCK_TOKENS, tokens - start)
-            seed = 1_000_000 * (recipe.seed + 1) + block
-            yield generate(recipe.world, seed, size, context, mixture)
-            block += 1
+def _optimisers(model: LlamaForCausalLM) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms."""
+    if not hasattr(torch.optim, "Muon"):
+        raise TomogramError(f"Training needs torch 2.9 or newer; this is {torch.__version__}.")
+    hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
+    others = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
+    return {
+        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.01, ns_steps=4),
+        "adam": torch.optim.AdamW(
+            others, lr=LEARNING_RATE["adam"], betas=(0.9, 0.95), weight_decay=0.0
+        ),
+    }
+
+
+def _has_compiler() -> bool:
+    """Whether torch.compile can work: on a machine without a C++ compiler training is slower."""
+    return any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++")))
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """Blocks of text and tokens that a training has done."""
+
+    blocks: int = 0
+    tokens: int = 0
+
+
+def _keep(
+    checkpoint: Path,
+    recipe: Recipe,
+    model: LlamaForCausalLM,
+    optimisers: dict[str, torch.optim.Optimizer],
+    done: _Progress,
+) -> None:
+    with writing(checkpoint) as file:
+        torch.save(
+            {
+                "recipe": recipe.digest,
+                "progress": asdict(done),
+                "model": model.state_dict(),
+                "optimisers": {name: each.state_dict() for name, each in optimisers.items()},
+            },
+            file,
+        )
+
+
+def _resume(
+    checkpoint: Path | None,
+    recipe: Recipe,
+    model: LlamaForCausalLM,
+    optimisers: dict[str, torch.optim.Optimizer],
+) -> _Progress:
+    """Load a checkpoint of this recipe into model and optimisers, where there is one."""
+    if checkpoint is None or not checkpoint.is_file():
+        return _Progress()
+    kept = torch.load(checkpoint, map_location=model.device, weights_only=True)
+    if kept["recipe"] != recipe.digest:
+        return _Progress()
+    model.load_state_dict(kept["model"])
+    for name, optimiser in optimisers.items():
+        optimiser.load_state_dict(kept["optimisers"][name])
+    return _Progress(**kept["progress"])
+
+
+def _texts(recipe: Recipe, first: int = 0) -> Iterator[MicroworldText]:
+    """Blocks of fresh text, from the `first` on: rich in copying, in short rows, in long rows."""
+    blocks = [
+        (min(BLOCK_TOKENS, tokens - start), context, mixture)
+        for tokens, context, mixture in (
+            (recipe.copying_first, 256, COPYING_FIRST),
+            (recipe.short - recipe.copying_first, 256, MIXTURE),
+            (recipe.long, recipe.context, MIXTURE),
+        )
+        for start in range(0, tokens, BLOCK_TOKENS)
+    ]
+    for block, (size, context, mixture) in enumerate(blocks[first:], first):
+        seed = 1_000_000 * (recipe.seed + 1) + block
+        yield generate(recipe.world, seed, size, context, mixture)
 
 
 def _batch(
@@ -135,6 +214,17 @@ def _loss(
 
 
 def save(model: LlamaForCausalLM, recipe: Recipe, folder: Path, dtype: torch.dtype) -> None:
-    """Write weights, configuration and tokenizer as any Hugging Face model."""
-    model.to(dtype).save_pretrained(folder)
-    tokenizer(recipe.world).save_pretrained(folder)
+    """Write weights, configuration and tokenizer as any Hugging Face model.
+
+    The configuration says under `microworld` which world the model knows and which recipe made it.
+    The model itself is left in `dtype`.
+    """
+    world = recipe.world
+    model.config.microworld = {
+        "seed": world.seed,
+        "renamed": world.renamed,
+        "recipe": recipe.digest,
+    }
+    cast(torch.nn.Module, model).to(dtype)
+    model.save_pretrained(folder)
+    tokenizer(world).save_pretrained(folder)
