@@ -121,6 +121,11 @@ class Dictionary(nn.Module, ABC):
         self.b_enc.mul_(factor)
         self.W_dec.div_(factor)
 
+    @torch.no_grad()
+    def shift_input(self, centre: Float[Tensor, " d_in"]) -> None:
+        """Makes the scores of x what those of x − centre were, in place."""
+        self.b_enc.sub_(self.W_enc @ centre)
+
     def skip(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"] | float:
         """What the skip path writes; 0 without one."""
         return 0.0 if self.W_skip is None else x @ self.W_skip.t()

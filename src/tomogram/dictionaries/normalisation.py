@@ -64,7 +64,7 @@ def fold(dictionary: Dictionary, source: Normalisation, target: Normalisation) -
     norm, so that a latent's value is the length of what it writes, in units of the activation.
     """
     dictionary.W_enc.div_(source.scale)
-    dictionary.b_enc.sub_(dictionary.W_enc @ source.centre)
+    dictionary.shift_input(source.centre)
     dictionary.W_dec.mul_(target.scale)
     dictionary.b_dec.mul_(target.scale).add_(target.centre)
     if dictionary.W_skip is not None:

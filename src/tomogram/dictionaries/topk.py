@@ -9,13 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tomogram.dictionaries import kernels
+from tomogram.dictionaries.auxiliary import AUX_WEIGHT, unexplained_by_dead
 from tomogram.dictionaries.dictionary import Dictionary, Objective, fraction_unexplained
 from tomogram.dictionaries.latents import Latents
 from tomogram.dictionaries.shape import Shape
 from tomogram.store.errors import TomogramError
-
-# Weight of the auxiliary loss (Gao et al., section A.2).
-_AUX_WEIGHT = 1 / 32
 
 
 class TopK(Dictionary):
@@ -57,7 +55,7 @@ class TopK(Dictionary):
         decoded = kernels.mix(latents.values, latents.indices, self.W_dec, by_latent)
         residual = y - (decoded + self.b_dec + self.skip(x))
         fvu = fraction_unexplained(y, residual)
-        loss = fvu + _AUX_WEIGHT * self._auxiliary(x, residual.detach(), dead)
+        loss = fvu + AUX_WEIGHT * unexplained_by_dead(self, x, residual.detach(), dead)
         return Objective(loss, fvu.detach(), latents)
 
     def _encode(self, x: Tensor) -> tuple[Latents, kernels.ByLatent | None]:
@@ -66,19 +64,3 @@ class TopK(Dictionary):
         by_latent = kernels.ByLatent.of(indices, self.d_dict) if torch.is_grad_enabled() else None
         values = kernels.scores(x, self.W_enc, self.b_enc, indices, by_latent).relu()
         return Latents(values, indices, self.d_dict), by_latent
-
-    def _auxiliary(self, x: Tensor, error: Tensor, dead: Tensor) -> Tensor:
-        """How badly the dead latents explain the error: Σ‖e − ê‖² / Σ‖e‖², 0 if none is dead."""
-        ids = dead.nonzero()[:, 0]
-        if len(ids) == 0:
-            return error.new_zeros(())
-        k = min(len(ids), max(1, self.d_out // 2))
-        with torch.no_grad():
-            best = kernels.search(x, self.W_enc[ids], self.b_enc[ids], k)
-        indices = ids[best]
-        by_latent = kernels.ByLatent.of(indices, self.d_dict)
-        # No ReLU here: a latent whose scores are all below 0 must feel the gradient, too.
-        values = kernels.scores(x, self.W_enc, self.b_enc, indices, by_latent)
-        missed = error - kernels.mix(values, indices, self.W_dec, by_latent)
-        total = error.square().sum().clamp_min(torch.finfo(error.dtype).tiny)
-        return missed.square().sum() / total

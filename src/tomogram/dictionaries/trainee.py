@@ -98,7 +98,7 @@ class Trainee:
 
     def state(self) -> dict[str, Tensor]:
         """Everything the next step depends on, as tensors that share no memory with each other."""
-        tensors = {f"weights.{name}": p.data for name, p in self.dictionary.named_parameters()}
+        tensors = {f"weights.{name}": p for name, p in self.dictionary.state_dict().items()}
         for name, parameter in self.dictionary.named_parameters():
             for slot, value in self.optimizer.state[parameter].items():
                 tensors[f"adam.{slot}.{name}"] = value
@@ -117,10 +117,12 @@ class Trainee:
             Normalisation(state[f"{side}.centre"], state[f"{side}.scale"].item())
             for side in ("source", "target")
         )
+        dictionary.load_state_dict(
+            {name: state[f"weights.{name}"] for name in dictionary.state_dict()}
+        )
         trainee = cls(dictionary, source, target)
         trainee.silent = state["silent"]
         for name, parameter in dictionary.named_parameters():
-            parameter.data = state[f"weights.{name}"]
             slots = {key: state.get(f"adam.{key}.{name}") for key in _ADAM_SLOTS}
             trainee.optimizer.state[parameter] = {k: v for k, v in slots.items() if v is not None}
         return trainee
