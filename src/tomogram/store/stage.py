@@ -87,6 +87,10 @@ class Stage:
         """Wall time of the attempt that finished. Only for a stage that is done."""
         return float(_read(self.path / "timing.json")["seconds"])
 
+    def attempts(self) -> int:
+        """How often the stage was begun until it finished. Only for a stage that is done."""
+        return int(_read(self.path / "timing.json")["attempts"])
+
     def run(self, body: Callable[[Work], None]) -> Path:
         """Call `body` unless the stage is done, publish its results and return their folder.
 

@@ -1,0 +1,93 @@
+"""How thorough a scan is: three plans, and what each means for a given model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from tomogram.store.errors import TomogramError
+
+if TYPE_CHECKING:
+    from tomogram.models.model import Model
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes of a scan.
+
+    text_tokens: tokens read from the text, or sampled where none is given.
+    held_out: share of the text's rows kept from training, on which every quality is measured.
+    context: tokens in a row, where the model reads as many.
+    layers: at most so many layers get dictionaries and neuron tables, evenly spread; 0 for all.
+    training_tokens: tokens each dictionary is trained on; the text is read again where it is short.
+    expansion: latents of a dictionary for each dimension of the residual stream.
+    k: latents that fire on a token.
+    surveyed_tokens: tokens over which the statistics of every unit are taken.
+    measured_rows: held-out rows on which the loss with dictionaries spliced in is measured.
+    """
+
+    name: str
+    text_tokens: int
+    training_tokens: int
+    surveyed_tokens: int
+    expansion: int
+    layers: int = 0
+    k: int = 32
+    held_out: float = 0.08
+    context: int = 256
+    batch_tokens: int = 2048
+    buffer_tokens: int = 65_536
+    measured_rows: int = 96
+
+    def settings(self) -> dict[str, bool | int | float | str]:
+        """Every number of the plan, as `tomogram.json` keeps them."""
+        return {name: value for name, value in asdict(self).items() if name != "name"}
+
+
+PLANS = {
+    "quick": Plan(
+        "quick",
+        text_tokens=217_600,
+        training_tokens=200_000,
+        surveyed_tokens=100_000,
+        expansion=4,
+        layers=4,
+        measured_rows=32,
+    ),
+    "standard": Plan(
+        "standard",
+        text_tokens=1_000_000,
+        training_tokens=2_000_000,
+        surveyed_tokens=400_000,
+        expansion=8,
+    ),
+    "deep": Plan(
+        "deep",
+        text_tokens=4_000_000,
+        training_tokens=12_000_000,
+        surveyed_tokens=2_000_000,
+        expansion=16,
+        measured_rows=256,
+    ),
+}
+
+
+def plan_named(name: str) -> Plan:
+    """The plan of this name.
+
+    Raises TomogramError for a name that is none of quick, standard and deep.
+    """
+    if name not in PLANS:
+        raise TomogramError(f"There is no plan {name!r}; choose one of {', '.join(PLANS)}.")
+    return PLANS[name]
+
+
+def fitted(plan: Plan, model: Model) -> Plan:
+    """The plan with a context that the model can read."""
+    return replace(plan, context=min(plan.context, model.context))
+
+
+def chosen_layers(plan: Plan, n_layers: int) -> tuple[int, ...]:
+    """The layers that get dictionaries: all, or `plan.layers` of them, the last one included."""
+    wanted = min(plan.layers or n_layers, n_layers)
+    return tuple(round((i + 1) * n_layers / wanted) - 1 for i in range(wanted))

@@ -1,0 +1,146 @@
+"""The dictionaries of a scan: trained here in one pass over the text, or brought along."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomogram.activations.buffer import ShuffleBuffer
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.formats import load as formats
+from tomogram.dictionaries.formats import saelens, sparsify
+from tomogram.dictionaries.shape import Shape
+from tomogram.dictionaries.topk import TopK
+from tomogram.dictionaries.trainer import Settings, train
+from tomogram.models.sites import Site
+from tomogram.pipeline.session import Session
+from tomogram.store.atomic import write_bytes
+from tomogram.store.digest import digest_folder
+from tomogram.store.stage import Stage, Work
+from tomogram.text.packing import PackedText
+
+VERSION = 1
+CHECKPOINT_EVERY = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The dictionaries, in the order of the forward pass, and where they come from."""
+
+    dictionaries: tuple[Dictionary, ...]
+    digest: str
+    """Names all that they depend on."""
+    trained_tokens: int
+    """Tokens each was trained on here; 0 when they were brought along."""
+    source: str
+
+
+def stage(session: Session, text: PackedText) -> Stage:
+    """The stage that trains dictionaries on a text."""
+    plan = session.plan
+    return Stage(
+        session.folder,
+        "dictionaries",
+        VERSION,
+        session.inputs(
+            text=text.digest,
+            layers=list(session.layers),
+            tokens=plan.training_tokens,
+            latents=plan.expansion * session.model.d_model,
+            k=plan.k,
+            batch=plan.batch_tokens,
+            buffer=plan.buffer_tokens,
+        ),
+    )
+
+
+def run(session: Session, text: PackedText) -> Made:
+    """Train unless that is done, and read the dictionaries from their files."""
+    own = stage(session, text)
+    path = own.run(lambda work: _body(session, text, work, own.digest))
+    # Files of our own are taken at their word: no convention has to be measured.
+    found = [
+        stored.dictionary(subtracts_b_dec=stored.subtracts_b_dec, input_scale=1.0).to(
+            session.model.device
+        )
+        for stored in formats.find(path)
+    ]
+    tokens = _steps(session) * session.plan.batch_tokens
+    return Made(_in_order(found), own.digest, tokens, "")
+
+
+def bring(session: Session, text: PackedText, source: Path) -> Made:
+    """Load dictionaries that exist, checked against the model on a text.
+
+    Raises TomogramError where there are none or they are not this model's.
+    """
+    found = formats.load(source, session.model, text)
+    return Made(_in_order(found), digest_folder(source), 0, source.name)
+
+
+def untrained(session: Session) -> list[Dictionary]:
+    """An autoencoder of the residual stream and a transcoder of the MLP for each chosen layer."""
+    width, k = session.model.d_model, session.plan.k
+    latents = session.plan.expansion * width
+    made: list[Dictionary] = []
+    for layer in session.layers:
+        stream, read, write = (
+            Site(kind, layer) for kind in ("resid_post", "mlp_in", "mlp_out")
+        )
+        made.append(TopK(Shape((stream,), (stream,), width, width), latents, k=k))
+        made.append(TopK(Shape((read,), (write,), width, width), latents, k=k))
+    return made
+
+
+def _body(session: Session, text: PackedText, work: Work, digest: str) -> None:
+    plan, model = session.plan, session.model
+    dictionaries = untrained(session)
+    sites = sorted({s for d in dictionaries for s in (d.read, d.write)}, key=str)
+    buffer = ShuffleBuffer(
+        model,
+        text,
+        sites,
+        capacity=plan.buffer_tokens,
+        batch_tokens=plan.batch_tokens,
+        batch_rows=session.batch_rows,
+        seed=session.seed,
+    )
+    trained = train(
+        dictionaries,
+        buffer,
+        _steps(session),
+        Settings(seed=session.seed),
+        folder=work.checkpoints,
+        source_digest=digest,
+        checkpoint_every=CHECKPOINT_EVERY,
+    )
+    for dictionary in trained:
+        if dictionary.shape.is_autoencoder:
+            folder = work.results / dictionary.name
+            saelens.save(dictionary, folder, model=model.name, context=plan.context)
+        else:
+            sparsify.save(dictionary, work.results / sparsify.folder_name(dictionary))
+    write_bytes(work.results / "metrics.json", _metrics(work.checkpoints / "metrics.jsonl"))
+
+
+def _metrics(log: Path) -> bytes:
+    """The training log as one JSON object of equally long columns."""
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    columns = {
+        "step": [row["step"] for row in rows],
+        "rate": [row["rate"] for row in rows],
+        "fvu": {name: [row["fvu"][name] for row in rows] for name in rows[0]["fvu"]},
+    }
+    return json.dumps(columns, sort_keys=True).encode()
+
+
+def _steps(session: Session) -> int:
+    return max(1, session.plan.training_tokens // session.plan.batch_tokens)
+
+
+def _in_order(dictionaries: list[Dictionary]) -> tuple[Dictionary, ...]:
+    """By layer, autoencoders first."""
+    return tuple(
+        sorted(dictionaries, key=lambda d: (d.shape.writes[0].layer or 0, d.read != d.write))
+    )
