@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.dictionaries.test_trainer import SETTINGS
 from tomogram.activations.buffer import ShuffleBuffer
+from tomogram.dictionaries.batch_topk import BatchTopK
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.formats import circuit_tracer, hooks, saelens, sparsify
 from tomogram.dictionaries.formats.load import find, load
+from tomogram.dictionaries.gated import Gated
 from tomogram.dictionaries.jumprelu import JumpReLU
 from tomogram.dictionaries.relu import ReLU
 from tomogram.dictionaries.shape import autoencoder, transcoder
@@ -75,15 +77,22 @@ def test_circuit_tracer_comes_back_with_its_skip_path(trained, tmp_path, model, 
         _assert_equal(loaded, saved)
 
 
-@pytest.mark.parametrize("kind", [ReLU, JumpReLU])
-def test_dense_kinds_come_back_from_saelens(kind, tmp_path):
-    dictionary = kind(autoencoder(RESID, 16), 48)
-    for parameter in dictionary.parameters():
-        parameter.data = torch.randn(parameter.shape)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(ReLU, {}), (JumpReLU, {}), (Gated, {}), (BatchTopK, {"k": 6})],
+)
+def test_kinds_of_varying_l0_come_back_from_saelens(kind, options, tmp_path):
+    dictionary = kind(autoencoder(RESID, 16), 48, **options).requires_grad_(False)
+    for tensor in dictionary.state_dict().values():
+        tensor.copy_(torch.randn(tensor.shape))
     saelens.save(dictionary, tmp_path, model="tiny", context=12)
     (stored,) = find(tmp_path)
     loaded = stored.dictionary(subtracts_b_dec=stored.subtracts_b_dec, input_scale=1.0)
     assert torch.allclose(loaded(_x()), dictionary(_x()), atol=1e-4)
+    # The other convention, computed by hand.
+    subtracting = stored.dictionary(subtracts_b_dec=True, input_scale=2.0)
+    expected = (dictionary.encode(2 * _x() - dictionary.b_dec)).dense() @ dictionary.W_dec
+    assert torch.allclose(subtracting(_x()), (expected + dictionary.b_dec) / 2, atol=1e-4)
 
 
 def test_several_formats_are_found_below_one_folder(trained, tmp_path, model, text):

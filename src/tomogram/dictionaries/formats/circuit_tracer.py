@@ -69,7 +69,7 @@ def _read_layer(path: Path, layer: int, config: dict[str, Any]) -> Stored:
         W_dec=need(tensors, "W_dec", path),
         b_dec=need(tensors, "b_dec", path),
         W_skip=tensors.get("W_skip"),
-        threshold=None if threshold is None else threshold.expand_as(b_enc),
+        own={} if threshold is None else {"threshold": threshold.expand_as(b_enc)},
         options=options,
         origin=path,
     )

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from tomogram.dictionaries.batch_topk import BatchTopK
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.formats.hooks import from_transformer_lens, to_transformer_lens
 from tomogram.dictionaries.formats.stored import Stored
 from tomogram.dictionaries.formats.tensors import need, read_config, read_tensors, write_tensors
+from tomogram.dictionaries.gated import Gated
 from tomogram.dictionaries.jumprelu import JumpReLU
 from tomogram.dictionaries.topk import TopK
 from tomogram.models.sites import Site
@@ -22,11 +26,14 @@ _ARCHITECTURES = {
     "standard": "relu",
     "topk": "topk",
     "jumprelu": "jumprelu",
+    "gated": "gated",
     "transcoder": "relu",
     "skip_transcoder": "relu",
     "jumprelu_transcoder": "jumprelu",
     "jumprelu_skip_transcoder": "jumprelu",
 }
+
+_OWN = {"jumprelu": ("threshold",), "gated": ("r_mag", "b_mag")}
 
 
 def matches(folder: Path) -> bool:
@@ -50,8 +57,9 @@ def read(folder: Path) -> list[Stored]:
             f"{folder} normalises its input by '{normalisation}', which cannot be folded away."
         )
     W_dec = need(tensors, "W_dec", path)
-    W_enc, b_enc = need(tensors, "W_enc", path).T, need(tensors, "b_enc", path)
     kind, options = _ARCHITECTURES[architecture], {}
+    W_enc = need(tensors, "W_enc", path).T
+    b_enc = need(tensors, "b_gate" if kind == "gated" else "b_enc", path)
     if kind == "topk":
         options["k"] = int(config.get("k", 0))
     if config.get("rescale_acts_by_decoder_norm"):
@@ -69,7 +77,7 @@ def read(folder: Path) -> list[Stored]:
             W_dec=W_dec,
             b_dec=need(tensors, "b_dec", path),
             W_skip=tensors.get("W_skip"),
-            threshold=need(tensors, "threshold", path) if kind == "jumprelu" else None,
+            own={name: need(tensors, name, path) for name in _OWN.get(kind, ())},
             options=options,
             subtracts_b_dec=bool(config.get("apply_b_dec_to_input", read_site == write_site)),
             input_norm=W_enc.shape[1] ** 0.5 if normalisation != "none" else None,
@@ -95,7 +103,7 @@ def save(dictionary: Dictionary, folder: Path, *, model: str, context: int) -> N
     """
     if not dictionary.shape.is_autoencoder:
         raise TomogramError(f"{dictionary.name} is no autoencoder; SAELens' format holds no such.")
-    weights = {
+    weights: dict[str, Tensor] = {
         "W_enc": dictionary.W_enc.T,
         "b_enc": dictionary.b_enc,
         "W_dec": dictionary.W_dec,
@@ -126,5 +134,13 @@ def save(dictionary: Dictionary, folder: Path, *, model: str, context: int) -> N
         config["architecture"] = "jumprelu"
         # SAELens has no floor at 0 under its thresholds.
         weights["threshold"] = dictionary.threshold.relu()
+    elif isinstance(dictionary, BatchTopK):
+        # After training it is a JumpReLU of one threshold.
+        config["architecture"] = "jumprelu"
+        weights["threshold"] = dictionary.threshold.relu().expand(dictionary.d_dict)
+    elif isinstance(dictionary, Gated):
+        config["architecture"] = "gated"
+        weights["b_gate"] = weights.pop("b_enc")
+        weights |= {"r_mag": dictionary.r_mag, "b_mag": dictionary.b_mag}
     write_tensors(folder / WEIGHTS, weights)
     write_json(folder / CONFIG, config)
