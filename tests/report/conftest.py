@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.report.example import build_evidence, build_manifest
-from tomogram.report.render import Evidence, render
+from tomogram.report.evidence import Evidence
+from tomogram.report.page import render
 from tomogram.store.schema import Manifest
 
 

@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 
 from tomogram.report.cards import Card, Snippet
-from tomogram.report.render import Evidence
+from tomogram.report.evidence import Evidence
 from tomogram.store.schema import (
     Anatomy,
     ConceptMeans,

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.report.example import build_evidence, build_manifest, with_text
-from tests.report.test_render import HOSTILE
-from tomogram.report.render import Evidence, render
+from tests.report.test_page import HOSTILE
+from tomogram.report.evidence import Evidence
+from tomogram.report.page import render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _SWITCHES = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync

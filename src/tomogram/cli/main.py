@@ -8,6 +8,7 @@ import typer
 
 import tomogram
 from tomogram.cli.doctor import doctor
+from tomogram.cli.report import report
 from tomogram.store.errors import TomogramError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def _root(
 
 # One line a command; each command imports what it needs when it is called.
 app.command()(doctor)
+app.command()(report)
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.report.example import build_evidence, build_manifest, with_text
-from tomogram.report.render import Evidence, readings, render
+from tomogram.report.evidence import Evidence
+from tomogram.report.page import readings, render
 from tomogram.report.tokens import inert
 from tomogram.store.schema import Manifest
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tomogram.report import words
-from tomogram.report.cards import Card, highlighted
+from tomogram.report.cards import highlighted
 from tomogram.report.charts.concept_scatter import concept_scatter
 from tomogram.report.charts.concept_strips import concept_strips
 from tomogram.report.charts.coverage_slice import coverage_slice
@@ -28,19 +30,11 @@ from tomogram.report.charts.picture import Picture
 from tomogram.report.charts.quality_by_layer import fvu_by_layer, rise_by_layer
 from tomogram.report.charts.score_distribution import score_distribution
 from tomogram.report.charts.unit_counts import unit_counts
+from tomogram.report.evidence import Evidence, gather
 from tomogram.report.tokens import named, visible
+from tomogram.report.tomogram import open_tomogram
+from tomogram.store.atomic import write_text
 from tomogram.store.schema import Manifest
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the page shows of the tables, beside the manifest."""
-
-    cards: tuple[Card, ...]
-    feature_scores: tuple[float, ...]
-    """Label scores of all labelled features."""
-    neuron_scores: tuple[float, ...]
-    """Label scores of all labelled neurons."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,17 @@ class Reading:
     value: str
     words: str
     detail: str
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write `report.html` of a finished scan's folder, whole or not at all; returns its path.
+
+    Raises TomogramError where the folder holds no finished scan, one of its files is missing or
+    damaged, or it cannot be written.
+    """
+    tomogram = open_tomogram(folder)
+    write_text(tomogram.report, render(tomogram.manifest, gather(tomogram)))
+    return tomogram.report
 
 
 def render(manifest: Manifest, evidence: Evidence) -> str:
@@ -68,6 +73,7 @@ def render(manifest: Manifest, evidence: Evidence) -> str:
         quality=_quality(manifest),
         cards=evidence.cards,
         groups=list(dict.fromkeys(card.group for card in evidence.cards)),
+        sites=sorted(Counter(site.partition(".")[0] for site in manifest.sites).items()),
     )
 
 
