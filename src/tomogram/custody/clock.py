@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -21,9 +22,10 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(FORMAT)
 
 
+@lru_cache(maxsize=1024)  # many rows of one second
 def read(text: str) -> datetime:
     """The moment that `written` wrote. Raises ValueError for any other text."""
-    moment = datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
-    if written(moment) != text:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or written(moment) != text:
         raise ValueError(f"{text} is not the canonical form of a time")
     return moment

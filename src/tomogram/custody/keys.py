@@ -99,12 +99,13 @@ class Key:
             raise TomogramError(f"The key of {self.identity.name} does not fit its public half.")
 
     @cached_property
-    def _signer(self) -> Ed25519PrivateKey:
+    def signer(self) -> Ed25519PrivateKey:
+        """The Ed25519 key, for libraries that sign."""
         return _signing_key(self.secret)
 
     def sign(self, data: bytes) -> str:
         """Ed25519 signature, hexadecimal."""
-        return self._signer.sign(data).hex()
+        return self.signer.sign(data).hex()
 
     def open(self, sealed: bytes, purpose: bytes) -> bytes:
         """Decrypt what `Identity.seal` made.

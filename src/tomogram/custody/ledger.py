@@ -208,9 +208,7 @@ def _lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def _unsigned(
-    number: int, previous: str, time: str, kind: str, body: Mapping[str, Json]
-) -> bytes:
+def _unsigned(number: int, previous: str, time: str, kind: str, body: Mapping[str, Json]) -> bytes:
     return _canonical(
         {"body": body, "kind": kind, "number": number, "previous": previous, "time": time}
     )
@@ -224,12 +222,18 @@ def _line(
     body: Mapping[str, Json],
     signatures: Mapping[str, str],
 ) -> bytes:
-    row = {"body": body, "kind": kind, "number": number, "previous": previous, "time": time}
+    row: dict[str, Json] = {
+        "body": body,
+        "kind": kind,
+        "number": number,
+        "previous": previous,
+        "time": time,
+    }
     return _canonical(row | ({"signatures": signatures} if signatures else {}))
 
 
 def _canonical(row: Mapping[str, Json]) -> bytes:
-    data: bytes = rfc8785.dumps(row)  # type: ignore[arg-type]
+    data: bytes = rfc8785.dumps(row)
     if not _is_canonical(data, row):
         raise ValueError("a row holds no fractions, and its keys are ASCII")
     return data

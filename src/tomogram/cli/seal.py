@@ -1,0 +1,200 @@
+"""`tomogram seal`: sealed suites, from the custodian's key to the anchor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from tomogram.custody.keys import Key
+
+PASSPHRASE = "TOMOGRAM_PASSPHRASE"
+
+app = typer.Typer(
+    help="Sealed audit suites: make, ask, burn, anchor.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_SUITE = typer.Argument(..., help="Folder of the sealed suite.")
+_KEYS = typer.Option(..., "--key", help="A custodian's key file; once for each custodian.")
+_KEY = typer.Option(..., "--key", help="The custodian's key file.")
+
+
+@app.command("key")
+def make_key(
+    path: Path = typer.Argument(..., help="Where to write the key file, such as auditor.key."),
+    name: str = typer.Option(..., help="Whose key it is."),
+    last_day: str = typer.Option(..., help="The last day of its use, such as 2030-12-31."),
+) -> None:
+    """Make a custodian's key; its public half is written beside it (.pub.json)."""
+    from tomogram.custody.keys import new_key, write_key
+
+    public = write_key(new_key(name, last_day), path, passphrase(path))
+    typer.echo(f"{path} is yours alone; give {public} to others.")
+
+
+@app.command()
+def new(
+    suite: Path = _SUITE,
+    question: list[str] = typer.Option(..., help="A question to seal; can be given repeatedly."),
+    key: Path = _KEY,
+    custodian: list[Path] = typer.Option(
+        [], help="Public identity of a further custodian, whose key every ask will need."
+    ),
+    threshold: float | None = typer.Option(None, help="ALARM above this; the question's own."),
+    clusters: int = typer.Option(1000, help="Independent draws of each question in a shard."),
+    width: float = typer.Option(0.1, help="Largest acceptable half-width of a mean."),
+    delta: float = typer.Option(0.05, help="Probability with which the width may fail."),
+    alarms: int = typer.Option(3, help="A shard closes at this many alarms."),
+    noise: float = typer.Option(0.02, help="The threshold moves by at most this much."),
+    run_shards: int = typer.Option(2, help="Shards for use during a run; one more is for release."),
+) -> None:
+    """Draw and seal a suite, and publish its commitments."""
+    from tomogram.custody import suite as suites
+    from tomogram.custody.budget import Terms
+    from tomogram.custody.keys import read_identity
+    from tomogram.custody.questions import installed
+    from tomogram.store.errors import TomogramError
+
+    known = installed()
+    for name in question:
+        if name not in known:
+            raise TomogramError(f"There is no question {name}; known are {', '.join(known)}.")
+    terms = Terms(clusters, width, delta, alarms, noise)
+    made = suites.new(
+        suite,
+        suite.name,
+        {
+            known[name]: known[name].threshold if threshold is None else threshold
+            for name in question
+        },
+        terms,
+        key=unlocked(key),
+        others=[read_identity(path) for path in custodian],
+        run_shards=run_shards,
+    )
+    typer.echo(f"Sealed {len(made.shards)} shards; each answers {terms.asks} asks at most.")
+    for shard in made.shards:
+        typer.echo(f"{shard.name}  {shard.root}")
+
+
+@app.command()
+def ask(
+    suite: Path = _SUITE,
+    model: str = typer.Option(..., help="Model folder, GGUF file or Hub name."),
+    question: str = typer.Option(..., help="Which of the suite's questions."),
+    key: list[Path] = _KEYS,
+    shard: str = typer.Option("run-1", help="The shard to charge; `release` is for the release."),
+) -> None:
+    """Ask a suite one question about a model: PASS, ALARM or ABSTAIN, nothing finer."""
+    from tomogram.custody.asking import ask as put
+    from tomogram.custody.questions import installed
+    from tomogram.models.load import load
+
+    reply = put(
+        suite,
+        question,
+        load(model),
+        [unlocked(path) for path in key],
+        questions=installed(),
+        shard=shard,
+    )
+    typer.echo(str(reply.answer))
+    cost = "recorded before, nothing charged" if reply.recorded else "charged"
+    typer.echo(
+        f"{reply.shard}: {cost}; {reply.bits:.1f} bits spent, {reply.asks_left} asks left.",
+        err=True,
+    )
+
+
+@app.command()
+def status(suite: Path = _SUITE) -> None:
+    """Say what every shard has spent."""
+    from tomogram.custody.keeping import standing
+
+    for shard in standing(suite):
+        typer.echo(
+            f"{shard.shard}: {shard.asks} of {shard.asks_allowed} asks,"
+            f" {shard.alarms} of {shard.alarms_allowed} alarms, {shard.open} never answered,"
+            f" {shard.bits:.1f} bits{', burnt' if shard.burnt else ''}"
+        )
+
+
+@app.command()
+def burn(
+    suite: Path = _SUITE,
+    shard: str = typer.Option(..., help="The shard to open."),
+    purpose: str = typer.Option(..., help="What it is opened for; this is recorded."),
+    out: Path = typer.Option(..., help="Where its draws go."),
+    key: list[Path] = _KEYS,
+) -> None:
+    """Open a shard for treatment. It never answers again."""
+    from tomogram.custody import keeping
+
+    keeping.burn(suite, shard, purpose, [unlocked(path) for path in key], out)
+    typer.echo(f"{shard} is burnt; its draws are in {out}.")
+
+
+@app.command()
+def rotate(
+    suite: Path = _SUITE,
+    key: Path = _KEY,
+    new_key: Path = typer.Option(..., help="Key file that takes its place."),
+) -> None:
+    """Exchange a custodian's key before its last day."""
+    from tomogram.custody import keeping
+
+    keeping.rotate(suite, unlocked(key), unlocked(new_key))
+    typer.echo("The new key is in force.")
+
+
+@app.command()
+def checkpoint(suite: Path = _SUITE, key: list[Path] = _KEYS) -> None:
+    """Append a signed row to the ledger."""
+    from tomogram.custody import keeping
+
+    keeping.checkpoint(suite, [unlocked(path) for path in key])
+
+
+@app.command()
+def anchor(
+    suite: Path = _SUITE,
+    out: Path = typer.Option(..., help="Where to write the anchor; keep it elsewhere."),
+) -> None:
+    """Write the ledger's head to a small file, to be kept where nobody can roll it back."""
+    from tomogram.custody.anchor import anchor as write_anchor
+
+    made = write_anchor(suite, out)
+    typer.echo(f"{made.rows} rows, head {made.head}.")
+
+
+@app.command()
+def sign(
+    folder: Path = typer.Argument(..., help="Folder of evidence, such as a tomogram."),
+    key: Path = _KEY,
+    suite: list[Path] = typer.Option([], help="A suite whose use the statement tells."),
+) -> None:
+    """Sign a folder as an in-toto statement that says how sealed suites were used."""
+    from tomogram.custody.statement import sign_folder, use_of
+
+    typer.echo(sign_folder(folder, [use_of(path) for path in suite], unlocked(key)))
+
+
+def unlocked(path: Path) -> Key:
+    """Read a key file with the passphrase from the environment or the terminal."""
+    from tomogram.custody.keys import read_key
+
+    return read_key(path, passphrase(path))
+
+
+def passphrase(path: Path) -> str:
+    """The passphrase from TOMOGRAM_PASSPHRASE, or asked for without echo."""
+    given = os.environ.get(PASSPHRASE)
+    if given is not None:
+        return given
+    return str(typer.prompt(f"Passphrase of {path}", hide_input=True, err=True))

@@ -1,0 +1,69 @@
+"""`tomogram verify`: check a suite or a signed folder from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def verify(
+    folder: Path = typer.Argument(..., help="A sealed suite, or a folder signed by `seal sign`."),
+    anchor: Path | None = typer.Option(None, help="The ledger's head, kept elsewhere."),
+    identity: list[Path] = typer.Option([], help="Public identity of somebody you trust."),
+    key: list[Path] = typer.Option([], help="Key file of a custodian, to check the sealed draws."),
+    rerun: bool = typer.Option(False, "--rerun", help="Measure recorded answers again."),
+    model: str | None = typer.Option(None, help="The model to measure, with --rerun."),
+    opened: list[Path] = typer.Option([], help="Draws of a burnt shard, as `seal burn` wrote."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
+) -> None:
+    """Check a suite or a signed folder: reproduced, differs, or could not be checked.
+
+    Works offline, without model and key. Exit code 1 where something differs.
+    """
+    from tomogram.cli.seal import unlocked
+    from tomogram.custody import verify as checking
+    from tomogram.custody.anchor import read_anchor
+    from tomogram.custody.keys import read_identity
+    from tomogram.custody.statement import verify_folder
+    from tomogram.store.canonical import canonical_json
+    from tomogram.store.errors import TomogramError
+
+    if rerun and not (model and key):
+        raise TomogramError("Measuring again needs the model (--model) and every key (--key).")
+    if not folder.is_dir():
+        raise TomogramError(f"There is no folder {folder}.")
+    trusted = [read_identity(path) for path in identity]
+    if (folder / "suite.json").exists():
+        checks = checking.verify_suite(
+            folder,
+            anchor=read_anchor(anchor) if anchor else None,
+            identities=trusted,
+            opened=[checking.read_opened(path) for path in opened],
+        )
+        keys = [unlocked(path) for path in key]
+        if keys and checking.accepted(checks):
+            checks += checking.verify_sealed(folder, keys)
+        if rerun and model and checking.accepted(checks):
+            from tomogram.custody.questions import installed
+            from tomogram.models.load import load
+
+            checks += checking.verify_answers(folder, load(model), keys, installed())
+    else:
+        checks = verify_folder(folder, trusted)
+    if json:
+        typer.echo(
+            canonical_json(
+                {
+                    "checks": [
+                        {"name": c.name, "outcome": str(c.outcome), "reason": c.reason}
+                        for c in checks
+                    ]
+                }
+            )
+        )
+    else:
+        for check in checks:
+            typer.echo(f"{check.outcome}: {check.name}: {check.reason}")
+    if not checking.accepted(checks):
+        raise typer.Exit(1)

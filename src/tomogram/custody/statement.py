@@ -1,0 +1,152 @@
+"""Sign a folder of evidence as an in-toto statement in a DSSE envelope.
+
+Statement: in-toto attestation v1. Envelope: DSSE v1, by securesystemslib. Whoever has in-toto's
+tools can check both; the predicate is ours and says how a suite was used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import Error as SigningLibraryError
+from securesystemslib.signer import CryptoSigner, SSlibKey
+
+from tomogram.custody.asking import state
+from tomogram.custody.budget import bits
+from tomogram.custody.history import Answer, History
+from tomogram.custody.keys import Identity, Key
+from tomogram.custody.ledger import Ledger
+from tomogram.custody.suite import ledger_path, load
+from tomogram.custody.verify import Check, Outcome
+from tomogram.store.atomic import write_json
+from tomogram.store.canonical import Json, canonical_json, readable_json
+from tomogram.store.digest import digest_file, files_below
+from tomogram.store.errors import TomogramError
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:tomogram:custody:v1"
+FILE = "statement.dsse.json"
+"""The envelope's name in the folder it speaks of; it is not among its own subjects."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """How one suite was used, as a statement says it."""
+
+    suite: str
+    history: History
+
+    def to_json(self) -> dict[str, Json]:
+        """Per shard: asks, answers by kind, asks never answered, bits in thousandths, burnt."""
+        terms = self.history.suite.terms
+        shards: dict[str, Json] = {}
+        for name, shard in self.history.shards.items():
+            answers = list(shard.answers.values())
+            shards[name] = {
+                "asks": len(answers),
+                "answers": {str(word): answers.count(word) for word in Answer},
+                "never_answered": shard.open,
+                "bits": round(bits(len(answers), terms.alarms), 3),
+                "burnt": shard.burnt,
+                "sealed": not shard.burnt,
+            }
+        return {
+            "suite": self.suite,
+            "ledger": {"rows": self.history.rows, "head": self.history.head},
+            "refusals": self.history.refusals,
+            "shards": shards,
+            "withheld": ["draws of shards that are not burnt", "scores"],
+        }
+
+
+def use_of(folder: Path) -> Use:
+    """How a suite was used so far, for a statement. Raises TomogramError where it is damaged."""
+    suite = load(folder)
+    with Ledger(ledger_path(folder)).held() as held:
+        return Use(suite.name, state(folder, suite, held))
+
+
+def sign_folder(folder: Path, uses: Sequence[Use], key: Key) -> Path:
+    """Sign all files of a folder with what the suites were used for; return the envelope's path.
+
+    Raises TomogramError where the folder has no files or cannot be written.
+    """
+    digests = _digests(folder)
+    if not digests:
+        raise TomogramError(f"There is nothing to sign in {folder}.")
+    statement: dict[str, Json] = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": name, "digest": {"sha256": sha}} for name, sha in digests.items()],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "signer": key.identity.model_dump(),
+            "uses": [use.to_json() for use in uses],
+        },
+    }
+    envelope = Envelope(canonical_json(statement).encode("ascii"), PAYLOAD_TYPE, {})
+    envelope.sign(CryptoSigner(key.signer, _library_key(key.identity)))
+    path = folder / FILE
+    write_json(path, envelope.to_dict())
+    return path
+
+
+def verify_folder(folder: Path, identities: Sequence[Identity]) -> list[Check]:
+    """Check a signed folder: whose signature it is, and that every file is the one signed."""
+    path = folder / FILE
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return [Check("statement", Outcome.UNCHECKED, f"there is no {FILE} in {folder}.")]
+    try:
+        envelope = Envelope.from_dict(json.loads(content))
+        if readable_json(envelope.to_dict()).encode("ascii") != content:
+            raise ValueError("the envelope has another spelling than ours")
+        statement = json.loads(envelope.payload)
+        types = (envelope.payload_type, statement["_type"], statement["predicateType"])
+        if types != (PAYLOAD_TYPE, STATEMENT_TYPE, PREDICATE_TYPE):
+            raise ValueError("the statement is about something else")
+        signer = Identity.model_validate(statement["predicate"]["signer"])
+        named = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
+    except (ValueError, KeyError, TypeError, AttributeError, SigningLibraryError, RecursionError):
+        reason = f"{FILE} is no statement about custody, or was changed."
+        return [Check("statement", Outcome.DIFFERS, reason)]
+    return [_signature(envelope, signer, identities), _files(folder, named)]
+
+
+def _signature(envelope: Envelope, signer: Identity, identities: Sequence[Identity]) -> Check:
+    try:
+        envelope.verify([_library_key(signer)], threshold=1)
+    except (SigningLibraryError, ValueError):
+        reason = f"the signature is not that of {signer.name}, whom it names."
+        return Check("statement", Outcome.DIFFERS, reason)
+    if not identities:
+        reason = f"signed by {signer.name}; whose key that is, is known only if you name one."
+        return Check("statement", Outcome.UNCHECKED, reason)
+    if signer.fingerprint not in {identity.fingerprint for identity in identities}:
+        reason = f"signed by {signer.name}, who is not among the identities you named."
+        return Check("statement", Outcome.DIFFERS, reason)
+    return Check("statement", Outcome.REPRODUCED, f"signed by {signer.name}, whom you named.")
+
+
+def _files(folder: Path, named: Mapping[str, str]) -> Check:
+    found = _digests(folder)
+    wrong = sorted(
+        name for name in named.keys() | found.keys() if named.get(name) != found.get(name)
+    )
+    if wrong:
+        shown = ", ".join(wrong[:3]) + (" and more" if len(wrong) > 3 else "")
+        return Check("files", Outcome.DIFFERS, f"changed, missing or added: {shown}.")
+    return Check("files", Outcome.REPRODUCED, f"all {len(named)} files are those signed.")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: digest_file(folder / name) for name in files_below(folder) if name != FILE}
+
+
+def _library_key(identity: Identity) -> SSlibKey:
+    return SSlibKey(identity.fingerprint, "ed25519", "ed25519", {"public": identity.signing})
