@@ -203,6 +203,31 @@ def test_a_captured_value_can_be_differentiated_from_the_embedding(llama: Model)
         assert not llama.run(tokens, capture=[target])[target].requires_grad
 
 
+@pytest.mark.parametrize("kind", ["pattern", "head_out", "head_z", "resid_mid"])
+def test_gradients_by_a_captured_value_are_those_of_what_it_adds(
+    model: Model, tokens: Tensor, kind: str
+) -> None:
+    """A step along the gradient of one logit raises it by the step times the squared gradient."""
+    site, few = Site(kind, 2), tokens[:1, :6]
+    if site not in model.sites:
+        pytest.skip("a parallel block has no stream between attention and MLP")
+    run = model.run(few, capture=[site], interventions={site: lambda value: value.requires_grad_()})
+    assert run.logits is not None
+    (slope,) = torch.autograd.grad(run.logits[0, -1, 5], run[site])
+    step = 1e-2 / float(slope.norm())
+    with torch.no_grad():
+        up, down = (
+            model.run(few, interventions={site: _adds(sign * step * slope)}).logits
+            for sign in (1, -1)
+        )
+    assert up is not None
+    assert down is not None
+    rise = (up - down)[0, -1, 5].double() / 2
+    torch.testing.assert_close(
+        float(rise), step * float(slope.square().sum()), rtol=0.05, atol=1e-5
+    )
+
+
 def test_an_intervention_in_place_does_not_change_what_was_captured_before(
     model: Model, tokens: Tensor
 ) -> None:
@@ -254,6 +279,10 @@ def test_stories15M_by_the_definitions_of_its_sites(stories15M, stories_text) ->
 
 def _returns(value: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda _: value
+
+
+def _adds(change: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda value: value + change
 
 
 def _parallel(model: Model) -> bool:

@@ -74,15 +74,11 @@ def test_a_scaled_residual_is_refused_in_bfloat16_too() -> None:
         wrap(build(config).bfloat16(), name="granite")
 
 
-def test_a_gain_read_the_wrong_way_is_refused() -> None:
-    """Llama's norm in Gemma's wiring multiplies by w, not by 1 + w."""
-    module: Any = build(CONFIGS["gemma2"]())
-    norm = module.model.norm
-    plain = hf.models.llama.modeling_llama.LlamaRMSNorm(norm.weight.shape[0])
-    torch.nn.init.uniform_(plain.weight)
-    module.model.norm = plain
-    with pytest.raises(TomogramError, match="final_norm does not hold: its gain"):
-        wrap(module, name="gain")
+def test_a_final_norm_that_is_no_norm_is_refused() -> None:
+    module: Any = build(CONFIGS["llama"]())
+    module.model.norm.register_forward_hook(lambda _, args, output: output + 0.1 * args[0].tanh())
+    with pytest.raises(TomogramError, match="final_norm does not hold: it is a norm"):
+        wrap(module, name="bent")
 
 
 def test_numbers_that_are_not_finite_are_refused_by_name() -> None:

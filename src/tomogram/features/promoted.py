@@ -2,8 +2,9 @@
 
 The direction a unit writes into the residual stream is read by the unembedding, the final norm's
 gain folded in (Geva et al. 2022; the logit lens of one vector). The mean over the vocabulary is
-taken off, because adding the same number to every logit changes nothing. Effects through later
-layers are not in it, so it says more about late layers than about early ones.
+taken off, because adding the same number to every logit changes nothing; so is the direction's own mean
+where the final norm centres. Effects through later layers are not in it, so it says more about
+late layers than about early ones.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.models.model import Model
+from tomogram.models.norm import centres, gain
 from tomogram.models.wiring import matrix
 
 _LOGIT_NUMBERS = 2**25
@@ -57,9 +59,8 @@ def neuron_directions(model: Model, layer: int) -> Float[Tensor, "units d_model"
     if block.neurons_to_stream is None:
         return None
     direction = matrix(block.neurons_to_stream)
-    gain = getattr(block.mlp_post_norm, "weight", None)
-    if gain is not None:
-        direction = direction * (gain + model.structure.norm_gain_offset)
+    if block.mlp_post_norm is not None:
+        direction = direction * gain(block.mlp_post_norm, model.d_model)
     return torch.cat([direction, -direction])
 
 
@@ -67,6 +68,8 @@ def neuron_directions(model: Model, layer: int) -> Float[Tensor, "units d_model"
 def promoted(model: Model, directions: Float[Tensor, "units d_model"], *, n: int = 10) -> Promoted:
     """The n tokens each direction promotes most and the n it suppresses most."""
     unembedding = model.unembedding.float()
+    if centres(model.wiring.final_norm, model.d_model):
+        unembedding = unembedding - unembedding.mean(0)
     unembedding = unembedding - unembedding.mean(1, keepdim=True)
     n = min(n, unembedding.shape[1])
     parts: list[tuple[Tensor, ...]] = []

@@ -52,7 +52,7 @@ def load(
     """
     place, number = _device(device), _dtype(dtype)
     files = find(source, allow_pickle=allow_pickle)
-    name = Path(source).name if Path(source).exists() else str(source)
+    name = Path(source).resolve().name if Path(source).exists() else str(source)
     with _quiet():
         config = _config(files)
         wire(_skeleton(config))

@@ -13,9 +13,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tomogram.models.capture import AllCaptured, Intervention, Tape, hooked
+from tomogram.models.norm import gain
 from tomogram.models.sites import LAYER_KINDS, Site
 from tomogram.models.structure import Structure
-from tomogram.models.wiring import Wiring, final_gain, matrix
+from tomogram.models.wiring import Wiring, matrix
 from tomogram.store.errors import TomogramError
 
 
@@ -119,6 +120,9 @@ class Model:
 
         Gradients are kept exactly when the caller's grad mode says so; the weights never have any.
 
+        A pattern and the outputs of heads are computed beside the forward; to differentiate by
+        them, intervene with the identity and take the gradient by what is captured.
+
         Args:
             tokens: token ids of rows of equal length, on any device.
             capture: sites whose values to keep. A captured value is not copied: do not write to it.
@@ -166,7 +170,7 @@ class Model:
         weight = matrix(self.wiring.unembed)
         if self.wiring.project_out is not None:
             weight = matrix(self.wiring.project_out) @ weight
-        return final_gain(self.wiring)[:, None] * weight
+        return gain(self.wiring.final_norm, self.d_model)[:, None] * weight
 
     def check_tokens(self, tokens: Tensor) -> None:
         """Raise a TomogramError unless tokens are [batch pos] of known ids within the context."""

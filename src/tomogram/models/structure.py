@@ -47,8 +47,6 @@ class Structure:
     pre_norm_if: str | None = None
     # Method computing attention, in families that do not use transformers' attention interface.
     attention_method: str | None = None
-    # A gain stored as its difference from this number.
-    norm_gain_offset: float = 0.0
 
 
 _LLAMA = Structure(
@@ -80,7 +78,6 @@ STRUCTURES = (
         attention_post_norm="post_attention_layernorm",
         mlp_norm="pre_feedforward_layernorm",
         mlp_post_norm="post_feedforward_layernorm",
-        norm_gain_offset=1.0,
     ),
     replace(
         _LLAMA,

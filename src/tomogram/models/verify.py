@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from tomogram.models.model import Model, Run
+from tomogram.models.norm import bias, centres, gain
 from tomogram.models.sites import Site
-from tomogram.models.wiring import Block, Wiring, final_gain
+from tomogram.models.wiring import Block
 from tomogram.store.errors import TomogramError
 
 _ROWS, _POSITIONS = 2, 12
@@ -78,7 +79,7 @@ def _claims(model: Model, run: Run) -> Iterator[_Claim]:
         yield from _block_claims(run, layer, block)
     last = run[Site("resid_post", model.n_layers - 1)]
     yield _Claim(final, "it norms the last stream", run[final], [wiring.final_norm(last)])
-    yield _Claim(final, "its gain is as the structure says", run[final], [_normed(wiring, last)])
+    yield _Claim(final, "it is a norm with one gain", run[final], [_normed(model, last)])
     yield _Claim(logits, "it unembeds the last stream", run[logits], [model.unembed(last)])
 
 
@@ -120,14 +121,12 @@ def _block_claims(run: Run, layer: int, block: Block) -> Iterator[_Claim]:
         yield claim("mlp_out", "it is what the neurons write", down)
 
 
-def _normed(wiring: Wiring, resid: Tensor) -> Tensor:
-    """The final norm's output from its gain and bias, its scale taken from what the norm gives."""
-    norm = wiring.final_norm
-    gain = final_gain(wiring).double()
-    centre = resid.double().mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else 0
-    direction = (resid.double() - centre) * gain
-    bias = getattr(norm, "bias", None)
-    shift = torch.zeros_like(gain) if bias is None else bias.double()
+def _normed(model: Model, resid: Tensor) -> Tensor:
+    """The final norm from its measured gain and bias; only its scale is taken from the norm."""
+    norm, width = model.wiring.final_norm, model.d_model
+    shift = bias(norm, width).double()
+    centre = resid.double().mean(-1, keepdim=True) if centres(norm, width) else 0
+    direction = (resid.double() - centre) * gain(norm, width).double()
     along = (norm(resid).double() - shift) * direction
     scale = along.sum(-1, keepdim=True) / direction.square().sum(-1, keepdim=True)
     return scale * direction + shift

@@ -116,14 +116,6 @@ def matrix(linear: nn.Module) -> Float[Tensor, "d_in d_out"]:
     raise TomogramError(f"A part of type {type(linear).__name__} is not a plain linear map.")
 
 
-def final_gain(wiring: Wiring) -> Float[Tensor, " d_model"]:
-    """Return what the final norm multiplies its normalised input by."""
-    weight = getattr(wiring.final_norm, "weight", None)
-    if weight is None:
-        return matrix(wiring.unembed).new_ones(wiring.module.config.hidden_size)
-    return weight + wiring.structure.norm_gain_offset
-
-
 def _block(module: nn.Module, row: Structure) -> Block:
     return Block(
         module=module,
