@@ -15,7 +15,7 @@ def gain(norm: nn.Module, width: int) -> Float[Tensor, " d_model"]:
     """Return what a norm multiplies its normalised input by.
 
     Some families store a gain as its difference from 1, some have none. So the norm is applied to
-    a probe of alternating signs and mean 0, on which a layer norm and a root-mean-square norm agree.
+    a probe of alternating signs and mean 0, on which layer norms and root-mean-square norms agree.
     """
     signs = _like_parameters(norm, width)
     signs[1::2] *= -1
