@@ -49,7 +49,7 @@ class Settings:
         always answering the mean.
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(peak=2e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(peak=6e-3))
     dead_after: int = 200_000
     measured_tokens: int = 16_384
     diverged_at: float = 4.0
