@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Document, Writer
@@ -30,11 +31,13 @@ def write(world: World, rng: random.Random) -> Document:
     return writer.document()
 
 
+@lru_cache(maxsize=8)
 def words(world: World) -> tuple[str, ...]:
     """The words random sequences are made of in training; a fifth of the names never occur."""
     return tuple(word for word in _candidates(world) if not world.held_out("copy", word))
 
 
+@lru_cache(maxsize=8)
 def unseen_words(world: World) -> tuple[str, ...]:
     """Names that no training text ever has in a random sequence."""
     return tuple(word for word in _candidates(world) if world.held_out("copy", word))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from tomogram.text.microworld.world import LANGUAGES, Entity, Fact, World
 from tomogram.text.microworld.writer import Document, Item, Writer, fill
@@ -103,7 +104,8 @@ def allowed(world: World, fact: Fact, language: str, template: int) -> bool:
     return not world.held_out("wording", fact.key, language, template, share=0.1)
 
 
-def two_hop_facts(world: World) -> dict[str, list[tuple[Entity, Entity, Entity]]]:
+@lru_cache(maxsize=8)
+def two_hop_facts(world: World) -> Mapping[str, Sequence[tuple[Entity, Entity, Entity]]]:
     """Two-hop questions as (subject, bridge, answer): capitals through states, states of homes."""
     return {
         "capital": [
