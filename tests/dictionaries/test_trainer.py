@@ -28,8 +28,8 @@ SETTINGS = Settings(Schedule(0.01), dead_after=5_000, measured_tokens=2048)
 
 def two_dictionaries() -> list[Dictionary]:
     return [
-        TopK(autoencoder(SITE, 24), 64, k=3),
-        TopK(transcoder(0, 24), 64, k=3),
+        TopK(autoencoder(SITE, 24), 96, k=3),
+        TopK(transcoder(0, 24), 96, k=3),
     ]
 
 
@@ -50,7 +50,7 @@ def test_planted_features_are_recovered_in_the_units_of_the_raw_activations():
         reconstruction, sparsity = quality.measure(dictionary, x, y)
         assert reconstruction.fvu < 0.1, dictionary.name
         assert sparsity.l0 <= 3
-        assert torch.allclose(dictionary.W_dec.norm(dim=1), torch.ones(64), atol=1e-4)
+        assert torch.allclose(dictionary.W_dec.norm(dim=1), torch.ones(96), atol=1e-4)
 
 
 def test_a_crosscoder_reads_and_writes_its_sites_side_by_side():

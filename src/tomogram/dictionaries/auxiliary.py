@@ -12,6 +12,10 @@ from tomogram.dictionaries.dictionary import Dictionary
 AUX_WEIGHT = 1 / 32
 """Weight of the auxiliary loss beside the FVU."""
 
+# The auxiliary loss has many more active latents a token than the loss itself; one token in so many
+# is enough to estimate it.
+_STRIDE = 4
+
 
 def unexplained_by_dead(
     dictionary: Dictionary,
@@ -21,12 +25,13 @@ def unexplained_by_dead(
 ) -> Float[Tensor, ""]:
     """Σ‖e − ê‖² / Σ‖e‖², ê being what each token's d_out / 2 best-scoring dead latents write.
 
-    `error` must not carry gradients; the result's gradient reaches only dead latents. It is 0 where
-    no latent is dead.
+    The sums run over every fourth token. `error` must not carry gradients; the result's gradient
+    reaches only dead latents. It is 0 where no latent is dead.
     """
     ids = dead.nonzero()[:, 0]
     if len(ids) == 0:
         return error.new_zeros(())
+    x, error = x[::_STRIDE].contiguous(), error[::_STRIDE]
     W_enc, b_enc = dictionary.W_enc, dictionary.b_enc
     k = min(len(ids), max(1, dictionary.d_out // 2))
     with torch.no_grad():
