@@ -56,15 +56,19 @@ def test_planted_rules_are_found_and_score_one(text: PackedText) -> None:
         axis=1,
     )
     current, previous, following, pair, silent = label(text, fires)
-    assert current is not None and current.kind == "current"
+    assert current is not None
+    assert current.kind == "current"
     assert {mark[0] for mark in current.marks} == {3, 4}
     assert current.n_marks == 2
-    assert previous is not None and (previous.kind, previous.marks) == ("previous", ((5,),))
-    assert following is not None and (following.kind, following.marks) == ("next", ((6,),))
+    assert previous is not None
+    assert (previous.kind, previous.marks) == ("previous", ((5,),))
+    assert following is not None
+    assert (following.kind, following.marks) == ("next", ((6,),))
     for found in (current, previous, following):
         assert found.f1.value == found.f1.low == found.f1.high == 1
         assert found.precision == found.recall == found.balanced_accuracy == 1
-    assert pair is not None and pair.kind == "pair"
+    assert pair is not None
+    assert pair.kind == "pair"
     assert all(mark[0] == 9 and mark[1] < 15 for mark in pair.marks)
     assert silent is None
 
@@ -81,7 +85,8 @@ def test_scores_say_how_often_the_rule_is_right(text: PackedText) -> None:
     on = (token == 3) & (rng.random(len(token)) < 0.75)
     off = (token != 3) & (rng.random(len(token)) < 0.25 / VOCAB)
     found = label(text, (on | off)[:, None])[0]
-    assert found is not None and found.marks == ((3,),)
+    assert found is not None
+    assert found.marks == ((3,),)
     assert found.precision == pytest.approx(0.75, abs=0.15)
     assert found.recall == pytest.approx(0.75, abs=0.15)
     assert found.f1.low < 0.75 < found.f1.high
@@ -93,7 +98,8 @@ def test_strong_firings_count_for_more(text: PackedText) -> None:
     faint = np.random.default_rng(3).random(len(token)) < 0.1
     fires = np.where(token == 3, 10.0, np.where(faint, 0.1, 0.0))[:, None]
     found = label(text, fires)[0]
-    assert found is not None and found.marks == ((3,),)
+    assert found is not None
+    assert found.marks == ((3,),)
     assert found.recall > 0.9
     unweighed = label(text, (fires > 0).astype(float))[0]
     assert unweighed is None or unweighed.recall < 0.5
