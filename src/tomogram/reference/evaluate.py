@@ -66,8 +66,8 @@ def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
 
     Next-word items count as right when the most probable word is accepted. `couplet rhyme` and
     `couplet agreement` sample second lines at temperature 1. `induction` asks for each word of the
-    second run through a sequence of 24 random names that training never has in a sequence; between
-    the runs stand up to 20 others.
+    second run through a fresh random sequence of 24 words, with up to 20 others between the runs;
+    `induction, new words` does so with words that training never has in a sequence.
     """
     ids = vocabulary(world)
     scores: dict[str, list[bool]] = defaultdict(list)
@@ -79,7 +79,9 @@ def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
     for rhymed, agreed in _couplets(model, world, n=400):
         scores["couplet rhyme"].append(rhymed)
         scores["couplet agreement"].append(agreed)
-    scores["induction"].extend(_induction(model, world, n=100))
+    scores["induction"].extend(_induction(model, copying.words(world), world, n=100))
+    unseen = copying.unseen_words(world)
+    scores["induction, new words"].extend(_induction(model, unseen, world, n=100))
     return {name: Score(sum(right), len(right)) for name, right in sorted(scores.items())}
 
 
@@ -128,11 +130,13 @@ def _couplets(model: PreTrainedModel, world: World, n: int) -> list[tuple[bool, 
 
 
 @torch.no_grad()
-def _induction(model: PreTrainedModel, world: World, n: int) -> list[bool]:
+def _induction(
+    model: PreTrainedModel, words: Sequence[str], world: World, n: int
+) -> list[bool]:
     """Whether each word of a repeated random sequence is predicted, from its second word on."""
     rng = random.Random(0)
     ids = vocabulary(world)
-    names = [ids[word] for word in copying.unseen_words(world)]
+    names = [ids[word] for word in words]
     run = 24
     prompts = []
     for _ in range(n):

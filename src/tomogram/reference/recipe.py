@@ -27,9 +27,9 @@ class Recipe:
     layers: int
     width: int
     world: World = field(default_factory=World)
-    short: int = 7_500_000
-    long: int = 1_000_000
-    copying_first: int = 1_200_000
+    short: int = 6_500_000
+    long: int = 750_000
+    copying_first: int = 1_500_000
     batch_tokens: int = 4_096
     context: int = 1_024
     dtype: str = "float32"

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tomogram.reference import looking_back
 from tomogram.reference.recipe import Recipe
 from tomogram.store import progress
 from tomogram.store.atomic import writing
@@ -36,7 +37,11 @@ BLOCK_TOKENS = 1 << 18
 
 
 def untrained(recipe: Recipe) -> LlamaForCausalLM:
-    """An untrained model of the recipe's shape."""
+    """A model of the recipe's shape before training, the pair of heads that looks back sketched in.
+
+    What writes into the residual stream starts smaller the more layers do (Radford et al. 2019,
+    section 2.3), so that it does not drown the embedding.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     ids = vocabulary(recipe.world)
@@ -50,12 +55,21 @@ def untrained(recipe: Recipe) -> LlamaForCausalLM:
         num_key_value_heads=recipe.heads,
         max_position_embeddings=recipe.context,
         tie_word_embeddings=True,
+        attention_bias=True,
         rms_norm_eps=1e-5,
         pad_token_id=ids["<pad>"],
         bos_token_id=ids["<bos>"],
         eos_token_id=ids["<eos>"],
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            for matrix in (layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight):
+                matrix.div_(math.sqrt(2 * recipe.layers))
+            for bias in (layer.self_attn.q_proj.bias, layer.self_attn.k_proj.bias):
+                bias.normal_(std=0.5)
+    looking_back.plant(model, torch.Generator().manual_seed(recipe.seed))
+    return model
 
 
 def train(
@@ -67,7 +81,7 @@ def train(
 ) -> LlamaForCausalLM:
     """Train from scratch on freshly generated text; no token is seen twice.
 
-    Hidden matrices by Muon (Jordan et al., 2024), embedding and norms by AdamW; bfloat16 matrix
+    Hidden matrices by Muon (Jordan et al., 2024), the rest by AdamW; bfloat16 matrix
     products; warm-up, then a linear descent to zero. The same recipe gives the same bits on the
     same kind of machine with the same number of threads, interrupted or not.
 
@@ -112,7 +126,7 @@ def train(
 
 
 def _optimisers(model: LlamaForCausalLM) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms."""
+    """Muon for the matrices inside the blocks, AdamW for embedding, norms and biases."""
     if not hasattr(torch.optim, "Muon"):
         raise TomogramError(f"Training needs torch 2.9 or newer; this is {torch.__version__}.")
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]

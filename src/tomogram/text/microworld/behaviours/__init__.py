@@ -29,7 +29,7 @@ MIXTURE = {
     translation: 0.12,
     numbers: 0.16,
     couplets: 0.06,
-    copying: 0.06,
+    copying: 0.12,
     sentiment: 0.03,
     stories: 0.05,
     requests: 0.05,
