@@ -8,7 +8,10 @@ import typer
 
 import tomogram
 from tomogram.cli.doctor import doctor
+from tomogram.cli.reference import reference
 from tomogram.cli.report import report
+from tomogram.cli.seal import app as seal
+from tomogram.cli.verify import verify
 from tomogram.store.errors import TomogramError
 
 app = typer.Typer(
@@ -38,6 +41,9 @@ def _root(
 # One line a command; each command imports what it needs when it is called.
 app.command()(doctor)
 app.command()(report)
+app.add_typer(reference, name="reference")
+app.add_typer(seal, name="seal")
+app.command()(verify)
 
 
 def main() -> None:

@@ -1,0 +1,53 @@
+"""A small world to ask about: lamps that are dark on a known share of all nights."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tomogram.store.canonical import Json
+from tomogram.store.digest import digest_json
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """Dark on the nights whose number is below `dark`; without power it cannot be asked."""
+
+    dark: float
+    powered: bool = True
+
+    @property
+    def digest(self) -> str:
+        return digest_json({"dark": self.dark, "powered": self.powered})
+
+
+class Darkness:
+    """How often a lamp is dark: the true value of a lamp is its `dark`."""
+
+    name = "darkness"
+    version = 1
+    threshold = 0.5
+    meaning = "the lamp is always dark"
+
+    def draw(self, random: random.Random) -> Json:
+        return {"night": random.random()}
+
+    def measure(self, model: Lamp, draws: Sequence[Json]) -> list[float | None]:
+        nights = [float(draw["night"]) for draw in draws if isinstance(draw, Mapping)]
+        return [float(night < model.dark) if model.powered else None for night in nights]
+
+
+QUESTIONS = {Darkness.name: Darkness()}
+
+
+@dataclass
+class Hands:
+    """A clock that goes on by a second at every look, and can be set."""
+
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(seconds=1)
+        return self.at
