@@ -41,7 +41,7 @@ def known(model: Model, dictionary: Dictionary, seed: int) -> Known:
     batches = list(stream(model, text, sites, batch_rows=8))
     x, neurons = (torch.cat([batch[site] for batch in batches]) for site in sites)
     fires = dictionary.encode(x).dense()
-    unit = 11 if (fires[:, 11] > 0).sum() >= 10 else int((fires > 0).sum(0).argmax())
+    unit = 11 if (fires[:, 11] > 0).sum() >= 20 else int((fires > 0).sum(0).argmax())
     low = neurons[:, 4] < torch.quantile(neurons[:, 4], 0.05)
     rare = torch.zeros(text.n_tokens)
     rare[:3] = 1

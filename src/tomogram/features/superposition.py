@@ -28,7 +28,7 @@ from tomogram.store.schema import ConceptMeans, ConceptRecord, Concepts, Match
 from tomogram.text.microworld.concepts import Concept
 from tomogram.text.packing import PackedText
 
-LEAST = 10
+LEAST = 20
 """A concept that is true of fewer tokens in either text is left out."""
 
 
@@ -55,6 +55,7 @@ def superposition(
     measurement: Known,
     *,
     batch_rows: int,
+    layers: Sequence[int] | None = None,
     seed: int = 0,
     advance: Callable[[int], None] = lambda layers: None,
 ) -> Concepts:
@@ -65,6 +66,7 @@ def superposition(
     Args:
         concepts: one for each column of the truths.
         dictionaries: each reads one site of one layer.
+        layers: whose neurons and residual stream are searched; all when None.
         advance: told after each layer.
 
     Raises:
@@ -74,7 +76,9 @@ def superposition(
     kept = _often_enough(selection.truth) & _often_enough(measurement.truth)
     if not kept.any():
         raise TomogramError(f"No concept is true of {LEAST} tokens or more in both texts.")
-    if not dictionaries or model.d_mlp is None:
+    searched = tuple(range(model.n_layers) if layers is None else layers)
+    dictionaries = [each for each in dictionaries if each.read.layer in searched]
+    if not dictionaries or not any(Site("neurons", n) in model.sites for n in searched):
         raise TomogramError("Without dictionaries and neurons there is nothing to compare.")
     # Converted to arrays: sparse matrices read `*` as a product of matrices.
     halves = tuple(
@@ -82,13 +86,13 @@ def superposition(
         for known in (selection, measurement)
     )
     found: dict[str, dict[str, Matches]] = {"neuron": {}, "feature": {}, "probe": {}, "random": {}}
-    for layer in range(model.n_layers):
+    for layer in searched:
         own = [each for each in dictionaries if each.read.layer == layer]
         _match_layer(model, layer, own, halves, batch_rows, seed, found)
         advance(1)
     names = [concept for concept, keep in zip(concepts, kept, strict=True) if keep]
     positives = np.asarray(halves[1].truth.sum(0)).reshape(-1)
-    return _record(names, positives, found, model.d_mlp, seed)
+    return _record(names, positives, found, model.d_mlp or 0, seed)
 
 
 def _often_enough(truth: sparse.csr_array) -> Bool[np.ndarray, " concepts"]:
