@@ -2,8 +2,8 @@
 
 The direction a unit writes into the residual stream is read by the unembedding, the final norm's
 gain folded in (Geva et al. 2022; the logit lens of one vector). The mean over the vocabulary is
-taken off, because adding the same number to every logit changes nothing; so is the direction's own mean
-where the final norm centres. Effects through later layers are not in it, so it says more about
+taken off, because adding the same number to every logit changes nothing; so is the direction's own
+mean where the final norm centres. Effects through later layers are not in it, so it says more about
 late layers than about early ones.
 """
 
