@@ -53,7 +53,6 @@ class Use:
                 "never_answered": shard.open,
                 "bits": round(bits(len(answers), terms.alarms), 3),
                 "burnt": shard.burnt,
-                "sealed": not shard.burnt,
             }
         return {
             "suite": self.suite,

@@ -1,0 +1,331 @@
+"""Verification: honest files pass, altered ones differ, and what was not looked at says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import rfc8785
+
+from tests.custody.conftest import TERMS
+from tests.custody.lamps import QUESTIONS, Darkness, Hands, Lamp
+from tomogram.custody import keeping
+from tomogram.custody import suite as suites
+from tomogram.custody.anchor import Anchor, anchor
+from tomogram.custody.asking import ask
+from tomogram.custody.keys import Key, new_key
+from tomogram.custody.ledger import Ledger, rows
+from tomogram.custody.verify import (
+    Check,
+    Outcome,
+    accepted,
+    read_opened,
+    verify_answers,
+    verify_sealed,
+    verify_suite,
+)
+
+
+@pytest.fixture
+def used(suite: Path, auditor: Key, clock: Hands) -> Path:
+    """The suite after three asks and a note."""
+    for dark in (0.1, 0.2, 0.9):
+        ask(suite, "darkness", Lamp(dark), [auditor], questions=QUESTIONS, clock=clock)
+    Ledger(suite / "ledger.jsonl", clock=clock).append("note", {"run": "one"})
+    return suite
+
+
+@pytest.fixture
+def kept(used: Path, tmp_path: Path, clock: Hands) -> Anchor:
+    """The ledger's head after that, kept elsewhere."""
+    return anchor(used, tmp_path / "anchor.json", clock=clock)
+
+
+def outcomes(checks: Sequence[Check]) -> dict[str, Outcome]:
+    return {check.name: check.outcome for check in checks}
+
+
+def test_an_honest_suite(used: Path, kept: Anchor, auditor: Key) -> None:
+    checks = verify_suite(used, anchor=kept, identities=[auditor.identity])
+    assert set(outcomes(checks).values()) == {Outcome.REPRODUCED}
+    assert set(outcomes(verify_sealed(used, [auditor])).values()) == {Outcome.REPRODUCED}
+
+
+def test_what_was_not_looked_at_says_so(used: Path) -> None:
+    found = outcomes(verify_suite(used))
+    assert found["completeness"] is found["custodians"] is Outcome.UNCHECKED
+    assert accepted(verify_suite(used))
+
+
+def test_rows_after_the_anchor_are_the_exposed_window(
+    used: Path, kept: Anchor, clock: Hands
+) -> None:
+    Ledger(used / "ledger.jsonl", clock=clock).append("note", {})
+    (reason,) = [c.reason for c in verify_suite(used, anchor=kept) if c.name == "completeness"]
+    assert "exposed window: 1 rows" in reason
+
+
+def test_a_crash_is_neither_accepted_nor_called_tampering(used: Path, kept: Anchor) -> None:
+    with (used / "ledger.jsonl").open("ab") as file:
+        file.write(b'{"body"')
+    checks = verify_suite(used, anchor=kept)
+    assert outcomes(checks)["ledger"] is Outcome.UNCHECKED
+    assert accepted(checks)
+
+
+def lines(folder: Path) -> list[bytes]:
+    return (folder / "ledger.jsonl").read_bytes().splitlines()
+
+
+def rewrite(folder: Path, new: Sequence[bytes]) -> None:
+    (folder / "ledger.jsonl").write_bytes(b"".join(line + b"\n" for line in new))
+
+
+def rechain(folder: Path, new: Sequence[bytes], key: Key | None = None) -> None:
+    """Number and chain rows anew, with their old signatures or with a key's."""
+    previous, made = "0" * 64, []
+    for number, line in enumerate(new):
+        row = json.loads(line) | {"number": number, "previous": previous}
+        if key and "signatures" in row:
+            bare = {name: value for name, value in row.items() if name != "signatures"}
+            row["signatures"] = {key.identity.fingerprint: key.sign(rfc8785.dumps(bare))}
+        made.append(rfc8785.dumps(row))
+        previous = hashlib.sha256(made[-1]).hexdigest()
+    rewrite(folder, made)
+
+
+def drop_an_ask(folder: Path) -> None:
+    rewrite(folder, [line for i, line in enumerate(lines(folder)) if i not in (3, 4)])
+
+
+def drop_an_ask_and_chain_anew(folder: Path) -> None:
+    rechain(folder, [line for i, line in enumerate(lines(folder)) if i not in (3, 4)])
+
+
+def swap_rows(folder: Path) -> None:
+    all_lines = lines(folder)
+    all_lines[1:3] = reversed(all_lines[1:3])
+    rewrite(folder, all_lines)
+
+
+def replay_a_row(folder: Path) -> None:
+    rewrite(folder, [*lines(folder), lines(folder)[2]])
+
+
+def cut_the_tail(folder: Path) -> None:
+    rewrite(folder, lines(folder)[:-2])
+
+
+def cut_inside_a_row(folder: Path) -> None:
+    data = (folder / "ledger.jsonl").read_bytes()
+    (folder / "ledger.jsonl").write_bytes(data[:-7])
+
+
+def empty_the_ledger(folder: Path) -> None:
+    rewrite(folder, [])
+
+
+def remove_the_ledger(folder: Path) -> None:
+    (folder / "ledger.jsonl").unlink()
+
+
+def turn_an_answer(folder: Path) -> None:
+    data = (folder / "ledger.jsonl").read_bytes()
+    (folder / "ledger.jsonl").write_bytes(data.replace(b'"ALARM"', b'"PASS"'))
+
+
+def strip_signatures(folder: Path) -> None:
+    bare = [json.loads(line) for line in lines(folder)]
+    rewrite(
+        folder, [rfc8785.dumps({k: v for k, v in r.items() if k != "signatures"}) for r in bare]
+    )
+
+
+def sign_by_another(folder: Path) -> None:
+    rechain(folder, lines(folder), new_key("auditor", "2027-12-31"))
+
+
+def edit_suite(change: Callable[[dict], None]) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        value = json.loads((folder / "suite.json").read_bytes())
+        change(value)
+        (folder / "suite.json").write_text(json.dumps(value))
+
+    return edit
+
+
+def raise_the_budget(suite: dict) -> None:
+    suite["terms"]["width"] = 0.5
+
+
+def lower_the_threshold(suite: dict) -> None:
+    suite["questions"]["darkness"]["threshold"] = 0.99
+
+
+def other_commitment(suite: dict) -> None:
+    suite["shards"][0]["root"] = "0" * 64
+
+
+def climb_out(suite: dict) -> None:
+    suite["shards"][0]["name"] = "../../secrets"
+
+
+def swap_shards(folder: Path) -> None:
+    a, b = (folder / "shards" / f"run-{i}.sealed" for i in (1, 2))
+    content = a.read_bytes()
+    a.write_bytes(b.read_bytes())
+    b.write_bytes(content)
+
+
+def remove_a_shard(folder: Path) -> None:
+    (folder / "shards" / "release.sealed").unlink()
+
+
+def change_a_share(folder: Path) -> None:
+    (share,) = (folder / "shares").iterdir()
+    share.write_bytes(share.read_bytes()[::-1])
+
+
+DESIGNED = [
+    drop_an_ask,
+    drop_an_ask_and_chain_anew,
+    swap_rows,
+    replay_a_row,
+    cut_the_tail,
+    cut_inside_a_row,
+    empty_the_ledger,
+    remove_the_ledger,
+    turn_an_answer,
+    strip_signatures,
+    sign_by_another,
+    edit_suite(raise_the_budget),
+    edit_suite(lower_the_threshold),
+    edit_suite(other_commitment),
+    edit_suite(climb_out),
+    edit_suite(lambda suite: None),  # the same content in other bytes
+    swap_shards,
+    remove_a_shard,
+    change_a_share,
+]
+
+
+@pytest.mark.parametrize("alter", DESIGNED)
+def test_designed_alterations_differ(
+    used: Path, kept: Anchor, auditor: Key, alter: Callable[[Path], None]
+) -> None:
+    alter(used)
+    checks = verify_suite(used, anchor=kept, identities=[auditor.identity])
+    assert not accepted(checks)
+
+
+def test_a_budget_rolled_back_to_an_old_copy(
+    suite: Path, tmp_path: Path, auditor: Key, clock: Hands
+) -> None:
+    old = shutil.copytree(suite, tmp_path / "old")
+    ask(suite, "darkness", Lamp(0.9), [auditor], questions=QUESTIONS, clock=clock)
+    head = anchor(suite, tmp_path / "anchor.json", clock=clock)
+    assert not accepted(verify_suite(old, anchor=head))
+    assert outcomes(verify_suite(old))["completeness"] is Outcome.UNCHECKED
+
+
+def test_a_suite_forged_with_another_key(
+    used: Path, kept: Anchor, tmp_path: Path, auditor: Key, clock: Hands
+) -> None:
+    forged, other = tmp_path / "forged", new_key("auditor", "2027-12-31")
+    suites.new(forged, "lamps", {Darkness(): 0.5}, TERMS, key=other, clock=clock)
+    assert accepted(verify_suite(forged))
+    assert not accepted(verify_suite(forged, identities=[auditor.identity]))
+    assert not accepted(verify_suite(forged, anchor=kept))
+
+
+def test_random_alterations_are_never_accepted_whole(
+    used: Path, kept: Anchor, tmp_path: Path, auditor: Key
+) -> None:
+    """Any byte of any file: something differs, or (an unfinished last row) cannot be checked."""
+    chance = random.Random(1)
+    files = sorted(path.relative_to(used) for path in used.rglob("*") if path.is_file())
+    for _ in range(150):
+        copy = shutil.copytree(used, tmp_path / "copy", dirs_exist_ok=True)
+        path = copy / chance.choice(files)
+        data = bytearray(path.read_bytes())
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        checks = verify_suite(copy, anchor=kept, identities=[auditor.identity])
+        assert set(outcomes(checks).values()) != {Outcome.REPRODUCED}, path
+
+
+def test_an_overdrawn_budget_differs_even_with_every_signature(
+    used: Path, auditor: Key, clock: Hands
+) -> None:
+    """The custodian himself cannot hide that he asked too often."""
+    ledger = Ledger(used / "ledger.jsonl", clock=clock)
+    for i in range(2):
+        body = {"shard": "run-1", "question": "darkness", "model": f"{i}" * 64}
+        ledger.append("ask", body, [auditor])
+        ledger.append("answer", {**body, "answer": "ALARM"}, [auditor])
+    checks = verify_suite(used, identities=[auditor.identity])
+    assert "budget" in next(check.reason for check in checks if check.name == "ledger")
+    assert not accepted(checks)
+
+
+def test_an_answer_to_nothing_differs(used: Path, auditor: Key, clock: Hands) -> None:
+    body = {"shard": "run-1", "question": "darkness", "model": "0" * 64, "answer": "PASS"}
+    Ledger(used / "ledger.jsonl", clock=clock).append("answer", body, [auditor])
+    assert not accepted(verify_suite(used))
+
+
+def test_burnt_draws_fit_their_commitment(
+    used: Path, tmp_path: Path, auditor: Key, clock: Hands
+) -> None:
+    keeping.burn(used, "run-2", "treatment", [auditor], tmp_path / "draws.json", clock=clock)
+    opened = read_opened(tmp_path / "draws.json")
+    assert outcomes(verify_suite(used, opened=[opened]))["draws of run-2"] is Outcome.REPRODUCED
+    other = replace(opened.leaves[1], value={"question": "darkness", "draw": {"night": 0.0}})
+    forged = replace(opened, leaves=(opened.leaves[0], other, *opened.leaves[2:]))
+    assert not accepted(verify_suite(used, opened=[forged]))
+
+
+def test_measuring_again(used: Path, auditor: Key) -> None:
+    (check,) = verify_answers(used, Lamp(0.2), [auditor], QUESTIONS)
+    assert check.outcome is Outcome.REPRODUCED
+    (check,) = verify_answers(used, Lamp(0.3), [auditor], QUESTIONS)
+    assert check.outcome is Outcome.UNCHECKED
+
+    class Liar(Darkness):
+        def measure(self, model: Lamp, draws: Sequence) -> list[float | None]:
+            return [1.0 for _ in draws]
+
+    (check,) = verify_answers(used, Lamp(0.2), [auditor], {"darkness": Liar()})
+    assert check.outcome is Outcome.DIFFERS
+
+
+def test_an_exchanged_key_signs_from_then_on(used: Path, auditor: Key, clock: Hands) -> None:
+    new = new_key("auditor", "2029-12-31")
+    keeping.rotate(used, auditor, new, clock=clock)
+    ask(used, "darkness", Lamp(0.3), [new], questions=QUESTIONS, clock=clock)
+    assert accepted(verify_suite(used, identities=[auditor.identity]))
+    assert accepted(verify_sealed(used, [new]))
+    Ledger(used / "ledger.jsonl", clock=clock).append("checkpoint", {}, [auditor])
+    assert not accepted(verify_suite(used))
+
+
+def test_a_row_signed_after_the_last_day_differs(used: Path, auditor: Key) -> None:
+    late = Hands()
+    late.at = late.at.replace(year=2028)
+    Ledger(used / "ledger.jsonl", clock=late).append("checkpoint", {}, [auditor])
+    reason = next(c.reason for c in verify_suite(used) if c.name == "ledger")
+    assert "last day" in reason
+
+
+def test_every_row_of_an_honest_ledger_is_read(used: Path) -> None:
+    assert [row.kind for row in rows(used / "ledger.jsonl")] == [
+        "suite",
+        *["ask", "answer"] * 3,
+        "note",
+    ]
