@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomogram.activations.stream import by_token, stream, width
+from tomogram.activations.stream import by_token, stream, widths
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
@@ -47,9 +47,10 @@ def test_values_can_enter_a_gradient(model: Model, text: PackedText) -> None:
 
 
 @pytest.mark.parametrize("site", [*SITES, Site("pattern", 0), Site("head_out", 2), Site("logits")])
-def test_width(model: Model, text: PackedText, site: Site) -> None:
+def test_widths(model: Model, text: PackedText, site: Site) -> None:
     batch = next(stream(model, text, [site], batch_rows=3))
-    assert batch[site].shape == (3 * text.context, width(model, site, text.context))
+    assert widths(model, [site], text.context) == {site: batch[site].shape[1]}
+    assert len(batch[site]) == 3 * text.context
 
 
 def test_a_pattern_is_laid_out_by_query(model: Model) -> None:

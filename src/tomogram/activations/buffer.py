@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomogram.activations.stream import stream, width
+from tomogram.activations.stream import stream, widths
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
@@ -81,11 +81,11 @@ class ShuffleBuffer:
             )
         self._values = {
             site: torch.empty(
-                (rows * text.context, width(model, site, text.context)),
+                (rows * text.context, width),
                 dtype=model.dtype,
                 device=model.device,
             )
-            for site in self._sites
+            for site, width in widths(model, self._sites, text.context).items()
         }
 
     @property

@@ -79,12 +79,17 @@ def by_token(site: Site, value: Tensor) -> Float[Tensor, "tokens width"]:
     return value.flatten(0, 1).flatten(1)
 
 
-def width(model: Model, site: Site, context: int) -> int:
-    """Numbers a site holds for one token.
+def widths(model: Model, sites: Sequence[Site], context: int) -> dict[Site, int]:
+    """How many numbers each site holds for one token.
 
     Args:
         context: tokens in a row, on which the width of an attention pattern depends.
+
+    Raises:
+        TomogramError: the model lacks a site.
     """
-    probe = torch.zeros((1, context if site.kind == "pattern" else 1), dtype=torch.int64)
+    patterns = any(site.kind == "pattern" for site in sites)
+    probe = torch.zeros((1, context if patterns else 1), dtype=torch.int64)
     with torch.no_grad():
-        return by_token(site, model.run(probe, capture=[site], logits=False)[site]).shape[1]
+        run = model.run(probe, capture=sites, logits=False)
+    return {site: by_token(site, run[site]).shape[1] for site in sites}
