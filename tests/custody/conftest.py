@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.custody.lamps import Darkness, Hands
+from benchmarks.custody.lamps import Darkness, Hands
 from tomogram.custody import suite as suites
 from tomogram.custody.budget import Terms
 from tomogram.custody.keys import Key, new_key

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.custody.lamps import QUESTIONS, Darkness, Hands, Lamp
 from tests.custody.conftest import TERMS
-from tests.custody.lamps import QUESTIONS, Darkness, Hands, Lamp
 from tomogram.custody import keeping
 from tomogram.custody.asking import Reply, ask
 from tomogram.custody.budget import asks_within, bits

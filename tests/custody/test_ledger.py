@@ -14,7 +14,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.custody.lamps import Hands
+from benchmarks.custody.lamps import Hands
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Broken, Ledger, _is_canonical, rows, unfinished
 from tomogram.store.errors import TomogramError

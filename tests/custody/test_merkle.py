@@ -32,7 +32,8 @@ def test_every_leaf_is_proved_and_no_other(digests: list[bytes], data: st.DataOb
     assert not proves(other, index, len(digests), siblings, top)
     assert not proves(digests[index], index, len(digests), [*siblings, "00" * 32], top)
     assert not proves(digests[index], len(digests), len(digests), siblings, top)
-    assert not proves(digests[index], index, len(digests), ["no hex"] * len(siblings), top[::-1])
+    assert not proves(digests[index], index, len(digests), ["no hex", *siblings], top)
+    assert not proves(digests[index], index, len(digests), siblings, "no hex")
 
 
 def test_equal_values_have_leaves_that_look_different() -> None:

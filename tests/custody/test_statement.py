@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.custody.lamps import QUESTIONS, Hands, Lamp
+from benchmarks.custody.lamps import QUESTIONS, Hands, Lamp
 from tomogram.custody.asking import ask
 from tomogram.custody.keys import Key
 from tomogram.custody.statement import FILE, sign_folder, use_of, verify_folder

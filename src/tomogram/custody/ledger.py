@@ -136,7 +136,7 @@ class Held:
             )
         unsigned = _unsigned(number, previous, time, kind, body)
         signatures = {key.identity.fingerprint: key.sign(unsigned) for key in keys}
-        line = _line(number, previous, time, kind, body, signatures)
+        line = _signed(unsigned, signatures)
         if len(line) > _MOST_BYTES:
             raise TomogramError("A row of the ledger has at most a mebibyte.")
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
@@ -214,22 +214,11 @@ def _unsigned(number: int, previous: str, time: str, kind: str, body: Mapping[st
     )
 
 
-def _line(
-    number: int,
-    previous: str,
-    time: str,
-    kind: str,
-    body: Mapping[str, Json],
-    signatures: Mapping[str, str],
-) -> bytes:
-    row: dict[str, Json] = {
-        "body": body,
-        "kind": kind,
-        "number": number,
-        "previous": previous,
-        "time": time,
-    }
-    return _canonical(row | ({"signatures": signatures} if signatures else {}))
+def _signed(unsigned: bytes, signatures: Mapping[str, str]) -> bytes:
+    """The row with its signatures, in canonical form again."""
+    if not signatures:
+        return unsigned
+    return _canonical(json.loads(unsigned) | {"signatures": signatures})
 
 
 def _canonical(row: Mapping[str, Json]) -> bytes:

@@ -35,8 +35,16 @@ class Darkness:
         return {"night": random.random()}
 
     def measure(self, model: Lamp, draws: Sequence[Json]) -> list[float | None]:
-        nights = [float(draw["night"]) for draw in draws if isinstance(draw, Mapping)]
-        return [float(night < model.dark) if model.powered else None for night in nights]
+        if not model.powered:
+            return [None for _ in draws]
+        return [float(_night(draw) < model.dark) for draw in draws]
+
+
+def _night(draw: Json) -> float:
+    night = draw["night"] if isinstance(draw, Mapping) else None
+    if not isinstance(night, float):
+        raise ValueError("a draw of darkness is a night")
+    return night
 
 
 QUESTIONS = {Darkness.name: Darkness()}

@@ -1,0 +1,1 @@
+"""Custody under attack: adversaries, alterations, kills, a million rows, refusals."""
