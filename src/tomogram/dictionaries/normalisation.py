@@ -23,6 +23,10 @@ class Normalisation:
         """The normalised activations."""
         return (x - self.centre) / self.scale
 
+    def undo(self, x: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
+        """The raw activations of normalised ones."""
+        return x * self.scale + self.centre
+
 
 def geometric_median(
     x: Float[Tensor, "tokens d"], *, steps: int = 100, tolerance: float = 1e-6

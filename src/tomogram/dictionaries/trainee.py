@@ -75,16 +75,32 @@ class Trainee:
             return float("nan")
         self.optimizer.zero_grad()
         objective.loss.backward()
+        self.descend(rate)
+        self.silent += len(x)
+        self.silent[objective.latents.counts() > 0] = 0
+        return objective.fvu.item()
+
+    @torch.no_grad()
+    def descend(self, rate: float) -> None:
+        """One optimiser step along the gradients that stand in the weights.
+
+        `rate` is the learning rate. Gradients are clipped to norm 1; decoder rows keep unit norm.
+        """
         self._tangent_gradient()
         torch.nn.utils.clip_grad_norm_(self.dictionary.parameters(), 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        with torch.no_grad():
-            self._normalise_decoder()
-            self.silent += len(x)
-            self.silent[objective.latents.counts() > 0] = 0
-        return objective.fvu.item()
+        self._normalise_decoder()
+
+    def reconstruct(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
+        """The reconstruction of raw activations, differentiable."""
+        reconstructed: Tensor = self.dictionary(self.source(x))
+        return self.target.undo(reconstructed)
+
+    def refreshed(self) -> Trainee:
+        """The same dictionary with an optimiser that has seen nothing, for another loss."""
+        return Trainee(self.dictionary, self.source, self.target)
 
     def finished(self) -> Dictionary:
         """A copy of the dictionary for raw activations."""
@@ -127,7 +143,6 @@ class Trainee:
             trainee.optimizer.state[parameter] = {k: v for k, v in slots.items() if v is not None}
         return trainee
 
-    @torch.no_grad()
     def _tangent_gradient(self) -> None:
         """Removes the part of each decoder row's gradient that would only change its length."""
         rows, gradient = self.dictionary.W_dec, self.dictionary.W_dec.grad

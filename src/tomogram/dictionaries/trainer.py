@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from tomogram.dictionaries import checkpoint, normalisation
 from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.metrics import Metrics
 from tomogram.dictionaries.schedule import Schedule
 from tomogram.dictionaries.trainee import Trainee
 from tomogram.models.sites import Site
@@ -109,7 +109,7 @@ def run(
     digest = _digest(dictionaries, source_digest, steps, settings)
     resumed = folder and checkpoint.read(folder, dictionaries, digest)
     trainees, start = resumed or (_begin(dictionaries, source, settings), 0)
-    metrics = _Metrics(folder, start)
+    metrics = Metrics(folder, start)
     health = _Health(settings.diverged_at, folder)
     if folder is not None and start == 0:
         checkpoint.write(folder, trainees, 0, digest)
@@ -123,7 +123,7 @@ def run(
                 name = trainee.dictionary.name
                 fvu[name] = trainee.learn(x, y, rate=rate, dead_after=settings.dead_after)
                 health.check(name, fvu[name], step)
-            metrics.write(step, rate, fvu)
+            metrics.write({"step": step, "rate": rate, "fvu": fvu})
             task.advance()
             task.note(f"FVU {sum(fvu.values()) / len(fvu):.3f}")
             if folder is not None and (step + 1) % checkpoint_every == 0:
@@ -205,29 +205,3 @@ class _Health:
         raise TomogramError(
             f"Training of the dictionary {name} stopped at step {step}: its loss {what}.{stands}"
         )
-
-
-class _Metrics:
-    """One JSON line a step; after a resume, the lines from the checkpoint on are written anew."""
-
-    def __init__(self, folder: Path | None, start: int) -> None:
-        self._file = None
-        if folder is None:
-            return
-        path = folder / "metrics.jsonl"
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = path.read_text().splitlines(keepends=True)[:start] if path.exists() else []
-        self._file = path.open("w")
-        self._file.writelines(kept)
-
-    def write(self, step: int, rate: float, fvu: Mapping[str, float]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps({"step": step, "rate": rate, "fvu": fvu}) + "\n")
-
-    def flush(self) -> None:
-        if self._file is not None:
-            self._file.flush()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
