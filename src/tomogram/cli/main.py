@@ -8,8 +8,10 @@ import typer
 
 import tomogram
 from tomogram.cli.doctor import doctor
+from tomogram.cli.harvest import harvest
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
+from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
 from tomogram.cli.verify import verify
 from tomogram.store.errors import TomogramError
@@ -40,7 +42,9 @@ def _root(
 
 # One line a command; each command imports what it needs when it is called.
 app.command()(doctor)
+app.command()(harvest)
 app.command()(report)
+app.command()(scan)
 app.add_typer(reference, name="reference")
 app.add_typer(seal, name="seal")
 app.command()(verify)

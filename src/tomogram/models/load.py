@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from tomogram.models.files import ModelFiles, find, read_json
 from tomogram.models.model import Model
+from tomogram.models.quantisation import stored_as
 from tomogram.models.verify import verify
 from tomogram.models.wiring import wire
 from tomogram.store.errors import TomogramError
@@ -59,7 +60,8 @@ def load(
         module = _weights(files, config, number)
         tokenizer = _tokenizer(files)
     cast(torch.nn.Module, module).to(place)
-    return _verified(module, tokenizer, name, files.digest())
+    stored = "" if files.gguf is None else stored_as(files.folder / files.gguf)
+    return _verified(module, tokenizer, name, files.digest(), stored)
 
 
 def wrap(module: PreTrainedModel, tokenizer: Any = None, *, name: str) -> Model:
@@ -80,12 +82,14 @@ def wrap(module: PreTrainedModel, tokenizer: Any = None, *, name: str) -> Model:
     return _verified(module, tokenizer, name, whole.hexdigest())
 
 
-def _verified(module: PreTrainedModel, tokenizer: Any, name: str, digest: str) -> Model:
+def _verified(
+    module: PreTrainedModel, tokenizer: Any, name: str, digest: str, stored: str = ""
+) -> Model:
     module.eval().requires_grad_(False)
     for key, tensor in module.named_parameters():
         if not bool(torch.isfinite(tensor).all()):
             raise TomogramError(f"{name} is damaged: '{key}' holds numbers that are not finite.")
-    model = Model(module, tokenizer, wire(module), name, digest)
+    model = Model(module, tokenizer, wire(module), name, digest, stored)
     verify(model)
     return model
 

@@ -41,6 +41,7 @@ class Model:
         wiring: its parts.
         name: what the source is called.
         digest: SHA-256 (hexadecimal) over its weights and its configuration.
+        stored_as: in how few bits the weights were stored; empty where that is no fewer than usual.
     """
 
     module: PreTrainedModel
@@ -48,6 +49,7 @@ class Model:
     wiring: Wiring
     name: str
     digest: str
+    stored_as: str = ""
 
     @property
     def structure(self) -> Structure:

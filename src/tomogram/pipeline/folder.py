@@ -37,7 +37,9 @@ def _foreign(folder: Path) -> bool:
     """Whether there is something in the folder and no sign of a scan."""
     names = [entry.name for entry in folder.iterdir()]
     scanned = any(
-        name == "tomogram.json" or name.endswith(".partial") or (folder / name / "stage.json").is_file()
+        name == "tomogram.json"
+        or name.endswith(".partial")
+        or (folder / name / "stage.json").is_file()
         for name in names
     )
     return bool(names) and not scanned

@@ -98,7 +98,7 @@ def _model(session: Session) -> ModelRecord:
         digest=model.digest,
         family=model.module.config.model_type,
         dtype=str(model.dtype).removeprefix("torch."),
-        weights=getattr(model, "weights", ""),
+        weights=model.stored_as,
         context=model.context,
         n_layers=model.n_layers,
         n_heads=model.n_heads,

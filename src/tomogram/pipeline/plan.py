@@ -24,6 +24,8 @@ class Plan:
     k: latents that fire on a token.
     surveyed_tokens: tokens over which the statistics of every unit are taken.
     measured_rows: held-out rows on which the loss with dictionaries spliced in is measured.
+    concept_tokens: tokens of each of two texts, where the truth about the text is known; units are
+        chosen on one and measured on the other.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Plan:
     batch_tokens: int = 2048
     buffer_tokens: int = 65_536
     measured_rows: int = 96
+    concept_tokens: int = 120_000
 
     def settings(self) -> dict[str, bool | int | float | str]:
         """Every number of the plan, as `tomogram.json` keeps them."""
@@ -53,6 +56,7 @@ PLANS = {
         expansion=4,
         layers=4,
         measured_rows=32,
+        concept_tokens=60_000,
     ),
     "standard": Plan(
         "standard",

@@ -8,7 +8,7 @@ from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.pipeline import manifest
 from tomogram.pipeline.folder import opened
-from tomogram.pipeline.plan import fitted, plan_named
+from tomogram.pipeline.plan import Plan, fitted, plan_named
 from tomogram.pipeline.session import Session
 from tomogram.pipeline.stages import anatomy, concepts, dictionaries, features, quality, text
 from tomogram.reference.shipped import path as shipped
@@ -22,7 +22,7 @@ def scan(
     *,
     text: str | Path | None = None,
     out: str | Path | None = None,
-    plan: str = "standard",
+    plan: str | Plan = "standard",
     dictionaries: str | Path | None = None,
     device: str = "cpu",
     dtype: str = "float32",
@@ -41,7 +41,7 @@ def scan(
             the generator's text. When None, a reference model reads its generator's text and any
             other model reads text sampled from itself.
         out: the tomogram's folder; NAME.tomogram here when None.
-        plan: quick, standard or deep.
+        plan: quick, standard or deep, or a plan of your own.
         dictionaries: a folder of existing dictionaries to scan with, instead of training.
         device, dtype, allow_pickle: as `tomogram.load` takes them.
         seed: decides every random choice.
@@ -50,7 +50,7 @@ def scan(
         TomogramError: the model, the text or the dictionaries cannot be used, or the folder cannot
             be written.
     """
-    chosen = plan_named(plan)
+    chosen = plan_named(plan) if isinstance(plan, str) else plan
     loaded = _loaded(model, device=device, dtype=dtype, allow_pickle=allow_pickle)
     folder = Path(out) if out is not None else Path(f"{_file_name(loaded.name)}.tomogram")
     with opened(folder):

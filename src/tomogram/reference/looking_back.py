@@ -35,14 +35,14 @@ def plant(model: LlamaForCausalLM, generator: torch.Generator) -> None:
 
     The model's attention has biases: a bias is what a head can aim by position alone with.
     """
-    config = model.config
-    width, size = config.hidden_size, config.head_dim
-    pairs = size // 2
-    angle = config.rope_parameters["rope_theta"] ** (-torch.arange(pairs) / pairs)
+    first, second = (model.model.layers[layer].self_attn for layer in (0, 1))
+    width, size = model.config.hidden_size, first.head_dim
+    # How far each rotary pair turns from one position to the next.
+    angle = model.model.rotary_emb.inv_freq
+    pairs = len(angle)
     slow = torch.cat([torch.arange(_SLOW, pairs), torch.arange(_SLOW, pairs) + pairs])
     read, copied, note = _orthonormal(3 * size, width, generator).split(size)
     head = slice(0, size)
-    first, second = (model.model.layers[layer].self_attn for layer in (0, 1))
 
     # Layer 0: the query turned by one position is the key, whatever the tokens are.
     first.q_proj.weight[head] = first.k_proj.weight[head] = 0

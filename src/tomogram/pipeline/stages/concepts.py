@@ -27,6 +27,7 @@ from tomogram.pipeline.session import Session
 from tomogram.store import progress
 from tomogram.store.atomic import write_bytes
 from tomogram.store.canonical import readable_json
+from tomogram.store.errors import TomogramError
 from tomogram.store.estimates import estimate
 from tomogram.store.schema import ConceptMeans, ConceptRecord, Concepts
 from tomogram.store.schema import Match as MatchRecord
@@ -35,8 +36,6 @@ from tomogram.text.microworld.concepts import Concept, concepts
 from tomogram.text.microworld.generate import MicroworldText, generate
 
 VERSION = 1
-TOKENS = 120_000
-"""Tokens of each of the two texts: units are chosen on one and measured on the other."""
 FEWEST = 20
 """A concept true of fewer tokens of either text is too rare to measure."""
 # Streams of the generator that nothing else reads.
@@ -51,7 +50,7 @@ def stage(session: Session, dictionaries: str) -> Stage:
         VERSION,
         session.inputs(
             dictionaries=dictionaries,
-            tokens=TOKENS,
+            tokens=session.plan.concept_tokens,
             layers=list(session.neuron_layers),
             context=session.plan.context,
         ),
@@ -76,11 +75,15 @@ def measure(session: Session, dictionaries: Sequence[Dictionary]) -> Concepts:
     directions, each over all scanned layers; chosen on one text, measured on another."""
     assert session.world is not None
     texts = [
-        generate(session.world, seed, TOKENS, session.plan.context)
+        generate(session.world, seed, session.plan.concept_tokens, session.plan.context)
         for seed in (_SELECTION, _MEASUREMENT)
     ]
     common = np.min([np.asarray(text.truth.sum(0)).ravel() for text in texts], axis=0) >= FEWEST
     kept = np.flatnonzero(common)
+    if len(kept) == 0:
+        raise TomogramError(
+            f"No concept is true of {FEWEST} tokens of {session.plan.concept_tokens}: read more."
+        )
     truths = [sparse.csr_array(text.truth[:, kept]) for text in texts]
     features: dict[str, Matches] = {}
     neurons: dict[str, Matches] = {}
@@ -130,7 +133,9 @@ def _latents(session: Session, dictionary: Dictionary, text: MicroworldText) -> 
     return Latent(sparse.csc_array(sparse.vstack(parts)))
 
 
-def _values(session: Session, site: Site, text: MicroworldText) -> Float[np.ndarray, "tokens width"]:
+def _values(
+    session: Session, site: Site, text: MicroworldText
+) -> Float[np.ndarray, "tokens width"]:
     """What a site holds over a text, as float32."""
     batches = stream(session.model, text.text, [site], batch_rows=session.batch_rows)
     return np.concatenate([batch[site].float().cpu().numpy() for batch in batches])
@@ -161,10 +166,12 @@ def _records(
         )
         for i, concept in enumerate(known)
     )
+    single = [r for r in records if r.single_word]
+    several = [r for r in records if not r.single_word]
     return Concepts(
         means=_means(records),
-        single_word=_means([r for r in records if r.single_word]),
-        several_words=_means([r for r in records if not r.single_word]),
+        single_word=_means(single) if single else None,
+        several_words=_means(several) if several else None,
         concepts=records,
     )
 

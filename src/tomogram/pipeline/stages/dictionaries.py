@@ -85,9 +85,7 @@ def untrained(session: Session) -> list[Dictionary]:
     latents = session.plan.expansion * width
     made: list[Dictionary] = []
     for layer in session.layers:
-        stream, read, write = (
-            Site(kind, layer) for kind in ("resid_post", "mlp_in", "mlp_out")
-        )
+        stream, read, write = (Site(kind, layer) for kind in ("resid_post", "mlp_in", "mlp_out"))
         made.append(TopK(Shape((stream,), (stream,), width, width), latents, k=k))
         made.append(TopK(Shape((read,), (write,), width, width), latents, k=k))
     return made

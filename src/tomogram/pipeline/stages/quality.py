@@ -57,15 +57,11 @@ def run(
     session: Session, texts: Texts, dictionaries: Sequence[Dictionary], digest: str
 ) -> Measured:
     """Run the stage unless it is done, and read its results."""
-    made = stage(session, texts, digest).run(
-        lambda work: _body(session, texts, dictionaries, work)
-    )
+    made = stage(session, texts, digest).run(lambda work: _body(session, texts, dictionaries, work))
     return Measured.model_validate_json((made / "quality.json").read_bytes())
 
 
-def _body(
-    session: Session, texts: Texts, dictionaries: Sequence[Dictionary], work: Work
-) -> None:
+def _body(session: Session, texts: Texts, dictionaries: Sequence[Dictionary], work: Work) -> None:
     measured = _measure(session, texts, dictionaries)
     data = readable_json(measured.model_dump(mode="json"))
     write_bytes(work.results / "quality.json", data.encode("ascii"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tomogram.pipeline.session import Session
 from tomogram.store.digest import digest_file, digest_folder
@@ -13,12 +14,13 @@ from tomogram.text import packing
 from tomogram.text.microworld.generate import generate
 from tomogram.text.packing import PackedText
 from tomogram.text.sampled import sample
-from tomogram.text.spelling import save_spelling, spell
 from tomogram.text.sources import HUB, read_documents
+from tomogram.text.spelling import save_spelling, spell
 
 VERSION = 1
-MICROWORLD = "microworld"
-SAMPLED = "sampled"
+Kind = Literal["file", "dataset", "sampled", "microworld"]
+MICROWORLD: Literal["microworld"] = "microworld"
+SAMPLED: Literal["sampled"] = "sampled"
 # Seeds of the generator's streams; training of the reference models uses others.
 _TRAIN, _HELD_OUT = 1, 2
 
@@ -50,7 +52,7 @@ def stage(session: Session, source: str | None) -> Stage:
     )
 
 
-def kind(session: Session, source: str | None) -> str:
+def kind(session: Session, source: str | None) -> Kind:
     """microworld, sampled, dataset or file."""
     if source is None:
         return SAMPLED if session.world is None else MICROWORLD
