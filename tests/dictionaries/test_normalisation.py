@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tomogram.dictionaries.jumprelu import JumpReLU
-from tomogram.dictionaries.normalisation import fold, geometric_median, measure
-from tomogram.dictionaries.shape import transcoder
+from tomogram.dictionaries.normalisation import fold, geometric_median, measure, side_by_side
+from tomogram.dictionaries.shape import crosscoder, transcoder
 from tomogram.dictionaries.topk import TopK
+from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
 
@@ -46,3 +47,20 @@ def test_geometric_median_of_points_on_a_line_is_their_median():
 def test_activations_that_do_not_vary_or_are_not_finite_are_refused(value):
     with pytest.raises(TomogramError, match="cannot be normalised"):
         measure(torch.full((10, 3), value))
+
+
+def test_sites_side_by_side_keep_a_scale_each_through_folding():
+    torch.manual_seed(0)
+    small, large = torch.randn(50, 4) * 0.01, torch.randn(50, 4) * 100 + 7
+    x = torch.cat([small, large], dim=1)
+    norm = side_by_side([measure(small), measure(large)])
+    assert norm(x)[:, :4].square().mean() == pytest.approx(1, abs=1e-4)
+    assert norm(x)[:, 4:].square().mean() == pytest.approx(1, abs=1e-4)
+    assert torch.allclose(norm.undo(norm(x)), x, atol=1e-4)
+    dictionary = TopK(crosscoder([Site("resid_post", 0), Site("resid_post", 1)], 4), 30, k=5)
+    for parameter in dictionary.parameters():
+        parameter.data = torch.randn(parameter.shape)
+    with torch.no_grad():
+        expected = norm.undo(dictionary(norm(x)))
+        fold(dictionary, norm, norm)
+        assert torch.allclose(dictionary(x), expected, rtol=1e-3, atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,11 @@ from tomogram.store.errors import TomogramError
 
 @dataclass(frozen=True)
 class Normalisation:
-    """x ↦ (x − centre) / scale, with one scale for all dimensions so that directions stand."""
+    """x ↦ (x − centre) / scale, with one scale for all dimensions of a site, so that directions
+    stand; sites side by side have a scale each, so that none drowns the others."""
 
     centre: Float[Tensor, " d"]
-    scale: float
+    scale: Float[Tensor, " d"]
 
     def __call__(self, x: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
         """The normalised activations."""
@@ -47,32 +49,40 @@ def geometric_median(
 
 
 def measure(x: Float[Tensor, "tokens d"]) -> Normalisation:
-    """The normalisation that gives these activations a mean square of 1 a dimension.
+    """The normalisation that gives these activations of one site a mean square of 1 a dimension.
 
     Raises TomogramError where the activations are not finite or do not vary.
     """
     centre = geometric_median(x)
-    scale = (x - centre).square().mean().sqrt().item()
+    scale = (x - centre).square().mean().sqrt()
     if not (0 < scale < float("inf")):
         raise TomogramError(
-            f"Activations cannot be normalised: their spread around the centre is {scale}."
+            f"Activations cannot be normalised: their spread around the centre is {scale.item()}."
         )
-    return Normalisation(centre, scale)
+    return Normalisation(centre, scale.expand_as(centre).clone())
+
+
+def side_by_side(parts: Sequence[Normalisation]) -> Normalisation:
+    """The normalisation of several sites' activations side by side."""
+    return Normalisation(
+        torch.cat([part.centre for part in parts]), torch.cat([part.scale for part in parts])
+    )
 
 
 @torch.no_grad()
 def fold(dictionary: Dictionary, source: Normalisation, target: Normalisation) -> None:
     """Turns a dictionary of normalised activations into one of raw activations, in place.
 
-    Its reconstructions stay what they were. Decoder rows, all of one norm in training, get unit
-    norm, so that a latent's value is the length of what it writes, in units of the activation.
+    Its reconstructions stay what they were. Decoder rows get a mean norm of 1: a latent's value is
+    then the length of what it writes, in units of the activation. (Over one site all rows have one
+    norm in training, so that each has norm 1.)
     """
     dictionary.W_enc.div_(source.scale)
     dictionary.shift_input(source.centre)
     dictionary.W_dec.mul_(target.scale)
     dictionary.b_dec.mul_(target.scale).add_(target.centre)
     if dictionary.W_skip is not None:
-        dictionary.W_skip.mul_(target.scale / source.scale)
+        dictionary.W_skip.mul_(target.scale[:, None] / source.scale)
         dictionary.b_dec.sub_(dictionary.W_skip @ source.centre)
     # One factor for all latents, because a kind may compare them with each other.
     common = dictionary.W_dec.norm(dim=1).mean().item()

@@ -121,16 +121,16 @@ class Trainee:
         return tensors | {
             "silent": self.silent,
             "source.centre": self.source.centre.clone(),
-            "source.scale": torch.tensor(self.source.scale, dtype=torch.float64),
+            "source.scale": self.source.scale.clone(),
             "target.centre": self.target.centre.clone(),
-            "target.scale": torch.tensor(self.target.scale, dtype=torch.float64),
+            "target.scale": self.target.scale.clone(),
         }
 
     @classmethod
     def restored(cls, dictionary: Dictionary, state: Mapping[str, Tensor]) -> Trainee:
         """The trainee whose `state` this is, with its weights in `dictionary`."""
         source, target = (
-            Normalisation(state[f"{side}.centre"], state[f"{side}.scale"].item())
+            Normalisation(state[f"{side}.centre"], state[f"{side}.scale"])
             for side in ("source", "target")
         )
         dictionary.load_state_dict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -142,34 +142,34 @@ def gather(batch: Batch, sites: Sequence[Site]) -> Float[Tensor, "tokens d"]:
 
 def _begin(dictionaries: Sequence[Dictionary], source: Source, settings: Settings) -> list[Trainee]:
     """Trainees at step 0, with normalisations measured on the source's first batches."""
-    sides = {s for d in dictionaries for s in (d.shape.reads, d.shape.writes)}
-    samples = _first_tokens(source, sides, settings.measured_tokens)
-    norms = {sites: normalisation.measure(sample) for sites, sample in samples.items()}
+    sites = dict.fromkeys(s for d in dictionaries for s in (*d.shape.reads, *d.shape.writes))
+    sample = _first_tokens(source, list(sites), settings.measured_tokens)
+    norms = {site: normalisation.measure(x) for site, x in sample.items()}
     generator = torch.Generator().manual_seed(settings.seed)
     trainees = []
     for dictionary in dictionaries:
         reads, writes = dictionary.shape.reads, dictionary.shape.writes
-        trainee = Trainee(dictionary, norms[reads], norms[writes])
-        trainee.start(samples[reads], samples[writes], generator)
+        trainee = Trainee(
+            dictionary,
+            normalisation.side_by_side([norms[site] for site in reads]),
+            normalisation.side_by_side([norms[site] for site in writes]),
+        )
+        trainee.start(gather(sample, reads), gather(sample, writes), generator)
         trainees.append(trainee)
     return trainees
 
 
-def _first_tokens(
-    source: Source, sides: Iterable[tuple[Site, ...]], tokens: int
-) -> dict[tuple[Site, ...], Tensor]:
-    """The activations of the source's first tokens, at each combination of sites."""
-    parts: dict[tuple[Site, ...], list[Tensor]] = {sites: [] for sites in sides}
-    seen = 0
+def _first_tokens(source: Source, sites: Sequence[Site], tokens: int) -> dict[Site, Tensor]:
+    """The activations of the source's first tokens."""
+    parts: list[dict[Site, Tensor]] = []
     for batch in source.batches(0):
-        for sites, kept in parts.items():
-            kept.append(gather(batch, sites).clone())
-        seen += len(kept[-1])
-        if seen >= tokens:
+        # A copy, because a batch holds only until the next.
+        parts.append({site: batch[site].clone() for site in sites})
+        if sum(len(part[sites[0]]) for part in parts) >= tokens:
             break
-    if not seen:
+    if not parts:
         raise TomogramError("There are no activations to train dictionaries on.")
-    return {sites: torch.cat(kept)[:tokens] for sites, kept in parts.items()}
+    return {site: torch.cat([part[site] for part in parts])[:tokens] for site in sites}
 
 
 def _digest(
