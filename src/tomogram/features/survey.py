@@ -74,12 +74,13 @@ class Sample:
 
     @classmethod
     def joined(cls, parts: Sequence[Sample]) -> Sample:
-        """All firings of some parts in the order of position and unit."""
+        """All firings of some parts of the text, in the order of their positions."""
         position, unit, activation = (
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("position", "unit", "activation")
         )
-        order = np.lexsort((unit, position))
+        # Stable, so that the firings of one token, which are all of one part, keep their order.
+        order = np.argsort(position, kind="stable")
         rows = np.sort(np.concatenate([part.rows for part in parts]))
         return cls(rows, position[order], unit[order], activation[order])
 
