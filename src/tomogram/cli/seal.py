@@ -165,11 +165,19 @@ def checkpoint(suite: Path = _SUITE, key: list[Path] = _KEYS) -> None:
 def anchor(
     suite: Path = _SUITE,
     out: Path = typer.Option(..., help="Where to write the anchor; keep it elsewhere."),
+    stamp_request: Path | None = typer.Option(
+        None, help="Also write an RFC 3161 request, to be sent to a time-stamping authority."
+    ),
 ) -> None:
     """Write the ledger's head to a small file, to be kept where nobody can roll it back."""
     from tomogram.custody.anchor import anchor as write_anchor
 
     made = write_anchor(suite, out)
+    if stamp_request is not None:
+        from tomogram.custody.stamp import request
+        from tomogram.store.atomic import write_bytes
+
+        write_bytes(stamp_request, request(out.read_bytes()))
     typer.echo(f"{made.rows} rows, head {made.head}.")
 
 
@@ -183,6 +191,32 @@ def sign(
     from tomogram.custody.statement import sign_folder, use_of
 
     typer.echo(sign_folder(folder, [use_of(path) for path in suite], unlocked(key)))
+
+
+@app.command("sign-model")
+def sign_weights(
+    folder: Path = typer.Argument(..., help="Folder of the model."),
+    key: Path = typer.Option(..., "--key", help="Elliptic-curve key in PEM."),
+    out: Path = typer.Option(Path("model.sig"), help="Where the signature goes."),
+) -> None:
+    """Sign a model's files in the format of OpenSSF model-signing."""
+    from tomogram.custody.model_signature import sign_model
+
+    sign_model(folder, out, key, passphrase(key) or None)
+    typer.echo(out)
+
+
+@app.command("verify-model")
+def verify_weights(
+    folder: Path = typer.Argument(..., help="Folder of the model."),
+    key: Path = typer.Option(..., "--key", help="Public elliptic-curve key in PEM."),
+    signature: Path = typer.Option(Path("model.sig"), help="The signature."),
+) -> None:
+    """Check that a model's files are those that were signed."""
+    from tomogram.custody.model_signature import verify_model
+
+    verify_model(folder, signature, key)
+    typer.echo(f"reproduced: {folder} is the model that was signed.")
 
 
 def unlocked(path: Path) -> Key:

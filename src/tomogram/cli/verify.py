@@ -10,6 +10,8 @@ import typer
 def verify(
     folder: Path = typer.Argument(..., help="A sealed suite, or a folder signed by `seal sign`."),
     anchor: Path | None = typer.Option(None, help="The ledger's head, kept elsewhere."),
+    stamp: Path | None = typer.Option(None, help="The RFC 3161 response over the anchor."),
+    authority: Path | None = typer.Option(None, help="The stamping authority's root, in PEM."),
     identity: list[Path] = typer.Option([], help="Public identity of somebody you trust."),
     key: list[Path] = typer.Option([], help="Key file of a custodian, to check the sealed draws."),
     rerun: bool = typer.Option(False, "--rerun", help="Measure recorded answers again."),
@@ -31,6 +33,8 @@ def verify(
 
     if rerun and not (model and key):
         raise TomogramError("Measuring again needs the model (--model) and every key (--key).")
+    if (stamp is None) != (authority is None) or (stamp and not anchor):
+        raise TomogramError("A stamp is checked with --anchor, --stamp and --authority together.")
     if not folder.is_dir():
         raise TomogramError(f"There is no folder {folder}.")
     trusted = [read_identity(path) for path in identity]
@@ -41,6 +45,10 @@ def verify(
             identities=trusted,
             opened=[checking.read_opened(path) for path in opened],
         )
+        if anchor and stamp and authority:
+            from tomogram.custody.stamp import check_stamp
+
+            checks.append(check_stamp(stamp, anchor, authority))
         keys = [unlocked(path) for path in key]
         if keys and checking.accepted(checks):
             checks += checking.verify_sealed(folder, keys)

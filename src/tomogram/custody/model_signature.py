@@ -20,7 +20,9 @@ def sign_model(folder: Path, signature: Path, private_key: Path, password: str |
     signing = _library("signing")
     try:
         config = signing.Config()
-        config.use_elliptic_key_signer(private_key=private_key, password=password)
+        # Bytes, although the library says str: it hands the password on as it is.
+        word = None if password is None else password.encode()
+        config.use_elliptic_key_signer(private_key=private_key, password=word)
         config.set_hashing_config(_hashing([signature]))
         config.sign(folder, signature)
     except (OSError, ValueError, TypeError) as error:
