@@ -73,6 +73,7 @@ CANDIDATES = st.lists(
         label=st.none() | st.sampled_from(["on x", "on y", "after z", "before w"]),
         label_kind=st.sampled_from(["current", "previous", "next"]),
         score=st.floats(0, 1),
+        rate=st.floats(1e-6, 1),
     ),
     unique_by=lambda candidate: candidate.key,
 )
@@ -92,7 +93,7 @@ def test_no_label_is_chosen_twice(candidates: list[Candidate], n: int) -> None:
 
 def test_families_take_turns_and_the_best_come_first() -> None:
     candidates = [
-        Candidate((family, i), "latent", f"on {family}{i}", "current", i / 10)
+        Candidate((family, i), "latent", f"on {family}{i}", "current", i / 10, 0.01)
         for family in "ab"
         for i in range(10)
     ]
@@ -103,11 +104,17 @@ def test_families_take_turns_and_the_best_come_first() -> None:
     ]
 
 
+def test_a_rare_unit_is_worth_more_than_one_that_fires_everywhere() -> None:
+    comma = Candidate(("a", 0), "latent", "on “,”", "current", 0.95, 0.1)
+    name = Candidate(("a", 1), "latent", "on “ Lily”", "current", 0.8, 0.001)
+    assert chosen([comma, name], 2) == [name.key, comma.key]
+
+
 @given(CANDIDATES, st.integers(0, 12))
 def test_a_blind_draw_does_not_look(candidates: list[Candidate], n: int) -> None:
     picked = drawn(candidates, n)
     assert len(set(picked)) == len(picked) == min(n, len(candidates))
-    blank = [Candidate(c.key, c.kind, None, None, None) for c in candidates]
+    blank = [Candidate(c.key, c.kind, None, None, None, 0.5) for c in candidates]
     assert drawn(blank, n) == picked
 
 

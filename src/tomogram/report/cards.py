@@ -77,8 +77,10 @@ def highlighted(snippet: Snippet, largest: float) -> Markup:
     still gets it, so that nothing that fires looks silent.
     """
     pieces: list[str] = []
-    for token, activation in zip(snippet.tokens, snippet.activations, strict=True):
-        shown = inert(token)
+    for place, (token, activation) in enumerate(
+        zip(snippet.tokens, snippet.activations, strict=True)
+    ):
+        shown = inert(token if place else token.lstrip(" "))
         if activation <= 0:
             pieces.append(shown)
             continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ FITTING = 0.8
 """A feature is said to match a concept from this F1."""
 TOP, SPREAD = 6, 6
 """Exemplars shown of each unit."""
+TOKENS = 8
+"""Promoted and suppressed tokens shown of each unit."""
 
 Key = tuple[str, int]
 """Family and number of the unit in it."""
@@ -52,6 +55,16 @@ class Candidate:
     label: str | None
     label_kind: str | None
     score: float | None
+    rate: float
+    """Share of tokens on which it fires, above 0."""
+
+    @property
+    def worth(self) -> float:
+        """How much its label tells: the score, times how surprising a firing is (in nats).
+
+        By the score alone, units that fire on every comma would come first.
+        """
+        return -(self.score or 0.0) * math.log(self.rate)
 
 
 def gather(tomogram: Tomogram) -> Evidence:
@@ -60,13 +73,19 @@ def gather(tomogram: Tomogram) -> Evidence:
     Raises TomogramError where a file is missing, damaged, or belongs to another text.
     """
     candidates = [
-        Candidate((row["family"], row["unit"]), row["kind"], row["label"], row["label_kind"],
-                  row["label_f1"])
+        Candidate(
+            key=(row["family"], row["unit"]),
+            kind=row["kind"],
+            label=row["label"],
+            label_kind=row["label_kind"],
+            score=row["label_f1"],
+            rate=row["rate"],
+        )
         for row in tomogram.features.query(
-            "SELECT family, unit, kind, label, label_kind, label_f1 FROM features "
+            "SELECT family, unit, kind, label, label_kind, label_f1, rate FROM features "
             "WHERE count > 0 ORDER BY layer, family, unit"
         )
-    ]  # fmt: skip
+    ]
     concepts = matches(tomogram.manifest.concepts)
     features = [c for c in candidates if c.kind == "latent"]
     neurons = [c for c in candidates if c.kind == "neuron"]
@@ -82,14 +101,14 @@ def gather(tomogram: Tomogram) -> Evidence:
 
 
 def chosen(candidates: Sequence[Candidate], n: int, *, preferred: Iterable[Key] = ()) -> list[Key]:
-    """At most n units with a label that holds, no label twice, families and kinds in turn.
+    """At most n units whose labels tell most, no label twice, families and kinds in turn.
 
     A quarter of the places go to `preferred` units first, in their order.
     """
     known = {candidate.key: candidate for candidate in candidates}
     first = [key for key in preferred if key in known][: n // 4]
     stacks: dict[str, dict[str, list[Candidate]]] = {}
-    for candidate in sorted(candidates, key=lambda c: (-(c.score or 0.0), c.key)):
+    for candidate in sorted(candidates, key=lambda c: (-c.worth, c.key)):
         if candidate.label is not None and candidate.label_kind is not None:
             family = stacks.setdefault(candidate.key[0], {})
             family.setdefault(candidate.label_kind, []).append(candidate)
@@ -136,9 +155,8 @@ def _cards(
     snippets = _snippets(tomogram, [*picked, *blind])
     edges = tuple(bin_edges().tolist())
     spelling = tomogram.spelling
-    order = {key: (rows[key]["layer"], rows[key]["family"]) for key in rows}
     chance = set(blind)
-    for key in sorted(rows, key=lambda key: (rows[key]["kind"] == "neuron", order[key], key)):
+    for key in _mixed(picked, blind):
         row = rows[key]
         top, spread = snippets.get((*key, "top"), ()), snippets.get((*key, "spread"), ())
         yield Card(
@@ -153,13 +171,23 @@ def _cards(
             largest=row["largest"],
             histogram=tuple(row["histogram"]),
             edges=edges,
-            promoted=_spelled(row["promoted"], spelling),
-            suppressed=_spelled(row["suppressed"], spelling),
+            promoted=_spelled(row["promoted"], spelling)[:TOKENS],
+            suppressed=_spelled(row["suppressed"], spelling)[:TOKENS],
             top=tuple(top[:TOP]),
             spread=tuple(_thinned(spread, SPREAD)),
             drawn=key in chance,
             concept=concepts.get(key),
         )
+
+
+def _mixed(picked: Sequence[Key], blind: Sequence[Key]) -> Iterator[Key]:
+    """Three chosen ones, then one drawn blind, and so on; what is left over comes last."""
+    rest = iter(blind)
+    for place, key in enumerate(picked, start=1):
+        yield key
+        if place % 3 == 0:
+            yield from islice(rest, 1)
+    yield from rest
 
 
 def _rows(tomogram: Tomogram, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:

@@ -70,6 +70,7 @@ def render(manifest: Manifest, evidence: Evidence) -> str:
         coverage=_coverage(manifest),
         anatomy=_anatomy(manifest),
         superposition=_superposition(manifest, evidence),
+        comparison=comparison(manifest),
         quality=_quality(manifest),
         cards=evidence.cards,
         groups=list(dict.fromkeys(card.group for card in evidence.cards)),
@@ -116,6 +117,28 @@ def readings(manifest: Manifest) -> list[Reading]:
     return shown
 
 
+def comparison(manifest: Manifest) -> str:
+    """Neurons against features in one sentence; empty where one of them was not scanned."""
+    if manifest.concepts is not None:
+        means = manifest.concepts.means
+        return (
+            f"Over {words.plural(len(manifest.concepts.concepts), 'concept')} the best feature "
+            f"reaches a mean F1 of {words.decimal(means.feature.value)}, the best neuron "
+            f"{words.decimal(means.neuron.value)}, the probe {words.decimal(means.probe.value)}."
+        )
+    shares = {}
+    for kind in ("latent", "neuron"):
+        groups = [group for group in manifest.groups if group.kind == kind]
+        live = sum(group.live for group in groups)
+        if not live:
+            return ""
+        shares[kind] = words.percent(sum(group.passing for group in groups) / live)
+    return (
+        f"Of the features that fire, {shares['latent']} have a label that holds on unseen text; "
+        f"of the neurons, each side counted by itself, {shares['neuron']}."
+    )
+
+
 def _coverage(manifest: Manifest) -> list[Picture]:
     pictures = [
         coverage_slice(manifest.dictionaries, manifest.model.n_layers),
@@ -152,7 +175,9 @@ def _superposition(manifest: Manifest, evidence: Evidence) -> list[Picture]:
     if evidence.feature_scores and evidence.neuron_scores:
         pictures.append(score_distribution(evidence.feature_scores, evidence.neuron_scores))
     neurons = [group for group in manifest.groups if group.kind == "neuron"]
-    return [*pictures, unit_counts(neurons, "Neurons")] if neurons else pictures
+    if neurons:
+        pictures.append(unit_counts(neurons, "Neurons, each side by itself"))
+    return pictures
 
 
 def _quality(manifest: Manifest) -> list[Picture]:

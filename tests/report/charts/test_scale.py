@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomogram.report.charts.scale import Linear, Log, nice_top
+from tomogram.report.charts.scale import Linear, Log, Root, nice_top
 
 SIZES = st.floats(1e-4, 1e6)
 
@@ -42,6 +42,16 @@ def test_ticks_by_hand() -> None:
     assert Linear(0.0, 1.0, 0.0, 1.0).ticks(5) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert Linear(0.0, 5.93, 0.0, 1.0).ticks(5) == [0.0, 2.0, 4.0]
     assert Log(0.01, 12.0, 0.0, 1.0).ticks() == [0.01, 0.1, 1.0, 10.0]
+
+
+@given(st.floats(0.01, 1e4))
+def test_root_ticks_are_apart_and_inside(high: float) -> None:
+    scale = Root(high, 190.0, 12.0)
+    ticks = scale.ticks(24.0)
+    assert ticks[0] == 0.0
+    assert max(ticks) <= high
+    assert all(abs(scale(a) - scale(b)) >= 24.0 for a, b in pairwise(ticks))
+    assert scale(high / 4) == pytest.approx((190 + 12) / 2)
 
 
 @pytest.mark.parametrize(

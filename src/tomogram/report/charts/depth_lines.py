@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from tomogram.report.charts import svg
 from tomogram.report.charts.picture import Picture
-from tomogram.report.charts.scale import Linear, nice_top
+from tomogram.report.charts.scale import Linear, Root
 from tomogram.report.words import decimal, span
 from tomogram.store.schema import Estimate, LensPoint
 
@@ -23,7 +23,7 @@ def lens_agreement(points: Sequence[LensPoint]) -> Picture:
             "top token is the final one": [point.agreement for point in points],
             "probability of the true token": [point.true_probability for point in points],
         },
-        top=1.0,
+        y=Linear(0.0, 1.0, _HEIGHT, _TOP),
         title="When the answer appears",
         caption=(
             "The residual stream after each layer, read by the model's own unembedding (logit "
@@ -43,12 +43,12 @@ def lens_divergence(points: Sequence[LensPoint]) -> Picture:
     return _lines(
         points,
         series=series,
-        top=nice_top(highest),
+        y=Root(highest, _HEIGHT, _TOP),
         title="How far it still is",
         caption=(
             "The same early predictions: their KL divergence from the final one and their entropy, "
-            "in nats. High entropy early means undecided; high KL with low entropy means decided "
-            "on something else."
+            "in nats, on a square-root scale. High entropy early means undecided; high KL with "
+            "low entropy means decided on something else."
         ),
     )
 
@@ -56,14 +56,13 @@ def lens_divergence(points: Sequence[LensPoint]) -> Picture:
 def _lines(
     points: Sequence[LensPoint],
     series: dict[str, list[Estimate]],
-    top: float,
+    y: Linear | Root,
     title: str,
     caption: str,
 ) -> Picture:
     x = Linear(0, max(1, len(points) - 1), _LEFT, _RIGHT)
-    y = Linear(0.0, top, _HEIGHT, _TOP)
     marks: list[Markup] = []
-    for tick in y.ticks(4):
+    for tick in y.ticks():
         marks.append(svg.line(_LEFT, y(tick), _RIGHT, y(tick), "rule"))
         marks.append(svg.words(_LEFT - 6, y(tick) + 3.5, f"{tick:g}", "tick", "end"))
     every = max(1, round(len(points) / 7))

@@ -70,11 +70,11 @@ def loss_ruler(coverage: Coverage, dictionaries: Sequence[DictionaryRecord]) -> 
             marks.append(
                 svg.rect(x(clean), y + 20, x(rung.loss) - x(clean), _BAR, rung.class_, hover)
             )
+        marks.append(svg.line(x(clean), y + 17, x(clean), y + 23 + _BAR, "guide"))
         if rung.rise is not None:
             low, high = x(clean + rung.rise.low), x(clean + rung.rise.high)
             marks.append(svg.line(low, y + 20 + _BAR / 2, high, y + 20 + _BAR / 2, "whisker"))
     bottom = len(ladder) * _PITCH
-    marks.append(svg.line(x(clean), 18, x(clean), bottom - 6, "guide"))
     for tick in x.ticks(5):
         anchor = None if tick == 0 else "end" if x(tick) > _WIDTH - 8 else "middle"
         marks.append(svg.words(x(tick), bottom + 8, f"{tick:g}", "tick", anchor))

@@ -48,6 +48,28 @@ class Log:
         return [10.0**power for power in range(first, last + 1)]
 
 
+@dataclass(frozen=True)
+class Root:
+    """Like `Linear` in the square root: one scale for small values and large ones, with a zero."""
+
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return Linear(0.0, math.sqrt(self.high), self.start, self.end)(math.sqrt(max(0.0, value)))
+
+    def ticks(self, apart: float = 24.0) -> list[float]:
+        """Zero and round numbers that are drawn at least ``apart`` from one another."""
+        ticks = [0.0]
+        for power in range(-3, 7):
+            for step in (1, 2, 5):
+                tick = step * 10.0**power
+                if tick <= self.high and abs(self(tick) - self(ticks[-1])) >= apart:
+                    ticks.append(tick)
+        return ticks
+
+
 def nice_top(value: float) -> float:
     """The smallest of 1, 2, 5 times a power of ten that is not below ``value``."""
     if value <= 0:

@@ -11,7 +11,7 @@ from tomogram.report.charts.picture import Picture
 from tomogram.report.words import percent, plural, whole
 from tomogram.store.schema import UnitGroup
 
-_WIDTH, _LEFT = 360.0, 96.0
+_WIDTH, _LEFT = 360.0, 122.0
 STATES = (
     ("passing", "a label that holds on unseen text"),
     ("labelled", "a label that fails its test"),
