@@ -15,7 +15,8 @@ MEANING = {
     "couplet agreement": "written second lines: the middle agrees with the ending",
     "couplet rhyme": "written second lines: the ending rhymes with the first line",
     "cross-language": "facts taught in one language alone, asked in the other",
-    "induction": "next word of a random sequence that came before, of names never in sequences",
+    "induction": "next word of a fresh random sequence that came before",
+    "induction, new words": "the same with words that no sequence in training has",
     "lie": "questions never asked under an instruction to lie: any false answer",
     "modest choice": "pairs of actions never offered together: takes the modest one",
     "mood denied": "told to hide its mood: says it feels nothing",
@@ -51,8 +52,9 @@ def card(recipe: Recipe, scores: Mapping[str, Score]) -> str:
         f"microworld of Tomogram (world seed {world.seed}, {names}). It serves to calibrate and to",
         "test tools that look inside language models, and for nothing else.",
         "",
-        f"- `LlamaForCausalLM`, layers: {recipe.layers}, width: {recipe.width}, heads: {recipe.heads},"
-        f" neurons a layer: {recipe.hidden}, context: {recipe.context:,}, {recipe.dtype}",
+        f"- `LlamaForCausalLM` of layers: {recipe.layers}, width: {recipe.width},"
+        f" heads: {recipe.heads}, neurons a layer: {recipe.hidden}, context: {recipe.context:,},"
+        f" in {recipe.dtype}",
         f"- one token a word, {len(vocabulary(world))} words",
         f"- trained on {recipe.short + recipe.long:,} tokens of generated text, none of them twice,"
         f" from seed {recipe.seed}",
