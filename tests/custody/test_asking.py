@@ -15,11 +15,12 @@ import pytest
 from benchmarks.custody.lamps import QUESTIONS, Darkness, Hands, Lamp
 from tests.custody.conftest import TERMS
 from tomogram.custody import keeping
+from tomogram.custody import suite as suites
 from tomogram.custody.asking import Reply, ask
 from tomogram.custody.budget import asks_within, bits
 from tomogram.custody.history import Answer
 from tomogram.custody.keys import Key, new_key
-from tomogram.custody.ledger import rows
+from tomogram.custody.ledger import Ledger, rows
 from tomogram.custody.questions.question import Question
 from tomogram.custody.refusal import Refused
 from tomogram.store.canonical import Json
@@ -137,6 +138,25 @@ def test_two_parties(shared_suite: Path, auditor: Key, lab: Key) -> None:
         assert refused.value.reason == reason
     assert put(shared_suite, Lamp(0.2), lab, auditor).answer is Answer.PASS
     assert kinds(shared_suite) == ["suite", *["refusal"] * 5, "ask", "answer"]
+
+
+def test_a_refusal_that_cannot_be_recorded_is_one_all_the_same(suite: Path, auditor: Key) -> None:
+    """The thousandth row must be signed, and a stranger's key signs nothing."""
+    clock = Hands()
+    with Ledger(suite / "ledger.jsonl", clock=clock, durable=False).held() as held:
+        for _ in range(999):
+            held.append("note", {})
+    with pytest.raises(Refused, match="Not recorded") as refused:
+        put(suite, Lamp(0.2), new_key("stranger", "2099-12-31"), clock=clock)
+    assert refused.value.reason == "wrong key"
+    assert put(suite, Lamp(0.2), auditor, clock=clock).answer is Answer.PASS
+
+
+def test_an_expired_key_seals_nothing(tmp_path: Path) -> None:
+    old = new_key("old", "2020-12-31")
+    with pytest.raises(TomogramError, match="expired"):
+        suites.new(tmp_path / "s", "lamps", {Darkness(): 0.5}, TERMS, key=old, clock=Hands())
+    assert not (tmp_path / "s").exists()
 
 
 def test_an_expired_key_stays_expired_when_the_clock_goes_back(suite: Path, auditor: Key) -> None:

@@ -1,4 +1,4 @@
-"""`tomogram verify`: check a suite or a signed folder from its files."""
+"""`tomogram verify`: check a suite, a tomogram or a signed folder from its files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import typer
 
 
 def verify(
-    folder: Path = typer.Argument(..., help="A sealed suite, or a folder signed by `seal sign`."),
+    folder: Path = typer.Argument(
+        ..., help="A sealed suite, a tomogram, or a folder signed by `seal sign`."
+    ),
     anchor: Path | None = typer.Option(None, help="The ledger's head, kept elsewhere."),
     stamp: Path | None = typer.Option(None, help="The RFC 3161 response over the anchor."),
     authority: Path | None = typer.Option(None, help="The stamping authority's root, in PEM."),
@@ -19,13 +21,14 @@ def verify(
     opened: list[Path] = typer.Option([], help="Draws of a burnt shard, as `seal burn` wrote."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
-    """Check a suite or a signed folder: reproduced, differs, or could not be checked.
+    """Check a suite, a tomogram or a signed folder: reproduced, differs, could not be checked.
 
     Works offline, without model and key. Exit code 1 where something differs.
     """
     from tomogram.cli.seal import unlocked
     from tomogram.custody import verify as checking
     from tomogram.custody.anchor import read_anchor
+    from tomogram.custody.evidence import verify_tomogram
     from tomogram.custody.keys import read_identity
     from tomogram.custody.statement import verify_folder
     from tomogram.store.canonical import canonical_json
@@ -59,6 +62,8 @@ def verify(
             checks += checking.verify_answers(folder, load(model), keys, installed())
     else:
         checks = verify_folder(folder, trusted)
+        if (folder / "tomogram.json").exists():
+            checks += verify_tomogram(folder)
     if json:
         typer.echo(
             canonical_json(

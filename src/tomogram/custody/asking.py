@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tomogram.custody.budget import bits
 from tomogram.custody.clock import Clock, utc_now
-from tomogram.custody.custodians import all_custodians, known_keys
+from tomogram.custody.custodians import all_custodians, refuse
 from tomogram.custody.history import Answer, History, replay
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Broken, Held, Ledger
@@ -156,8 +156,7 @@ def _allowed(
         custodians = all_custodians(history, keys, held.now())
         _check_budget(history, body, questions)
     except Refused as refused:
-        held.append("refusal", {**body, "reason": refused.reason}, known_keys(history, keys, held))
-        raise
+        refuse(refused, history, held, body, keys)
     return custodians
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from tomogram.custody.history import History
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Held
 from tomogram.custody.refusal import Refused
+from tomogram.store.canonical import Json
+from tomogram.store.errors import TomogramError
 
 
 def all_custodians(history: History, keys: Sequence[Key], now: str) -> list[Key]:
@@ -29,6 +32,21 @@ def all_custodians(history: History, keys: Sequence[Key], now: str) -> list[Key]
                 "expired key", f"The key of {identity.name} expired after {identity.last_day}."
             )
     return [given[identity.fingerprint] for identity in history.custodians]
+
+
+def refuse(
+    refused: Refused, history: History, held: Held, body: Mapping[str, Json], keys: Sequence[Key]
+) -> NoReturn:
+    """Record a refusal, signed by those of the keys that count, and raise it.
+
+    Where it cannot be recorded it is a refusal all the same, and says so.
+    """
+    try:
+        row = {**body, "reason": refused.reason}
+        held.append("refusal", row, known_keys(history, keys, held))
+    except TomogramError as error:
+        raise Refused(refused.reason, f"{refused} (Not recorded: {error})") from error
+    raise refused
 
 
 def known_keys(history: History, keys: Sequence[Key], held: Held) -> list[Key]:

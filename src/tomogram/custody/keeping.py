@@ -11,7 +11,7 @@ from tomogram.custody import sealing
 from tomogram.custody.asking import state
 from tomogram.custody.budget import bits
 from tomogram.custody.clock import Clock, utc_now
-from tomogram.custody.custodians import all_custodians, known_keys
+from tomogram.custody.custodians import all_custodians, known_keys, refuse
 from tomogram.custody.history import History
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Held, Ledger
@@ -143,5 +143,4 @@ def _permitted(
     try:
         return all_custodians(history, keys, held.now())
     except Refused as refused:
-        held.append("refusal", {**body, "reason": refused.reason}, known_keys(history, keys, held))
-        raise
+        refuse(refused, history, held, body, keys)

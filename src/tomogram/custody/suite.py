@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from tomogram.custody import merkle, sealing
 from tomogram.custody.budget import Terms
-from tomogram.custody.clock import Clock, utc_now
+from tomogram.custody.clock import Clock, utc_now, written
 from tomogram.custody.keys import Identity, Key
 from tomogram.custody.ledger import Ledger
 from tomogram.custody.merkle import Leaf
@@ -169,6 +169,9 @@ def new(
     if folder.exists():
         raise TomogramError(f"{folder} exists; a suite is never overwritten.")
     custodians = (key.identity, *others)
+    for identity in custodians:
+        if identity.expired(written(clock())):
+            raise TomogramError(f"The key of {identity.name} expired after {identity.last_day}.")
     names = [*(f"run-{i + 1}" for i in range(run_shards)), RELEASE]
     suite_secret, shares = sealing.new_shares(name, custodians)
     seed = secrets.token_bytes(32)
