@@ -126,6 +126,21 @@ class Dictionary(nn.Module, ABC):
         """Makes the scores of x what those of x − centre were, in place."""
         self.b_enc.sub_(self.W_enc @ centre)
 
+    @torch.no_grad()
+    def scale_input(self, scale: Float[Tensor, " d_in"]) -> None:
+        """Makes the scores of x what those of x / scale were, in place."""
+        self.W_enc.div_(scale)
+
+    @torch.no_grad()
+    def start(
+        self,
+        encoder: Float[Tensor, "d_dict d_in"],
+        decoder: Float[Tensor, "d_dict d_out"],
+    ) -> None:
+        """Takes first weights; a kind whose latents see or write only some sites takes its part."""
+        self.W_enc.copy_(encoder)
+        self.W_dec.copy_(decoder)
+
     def skip(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"] | float:
         """What the skip path writes; 0 without one."""
         return 0.0 if self.W_skip is None else x @ self.W_skip.t()

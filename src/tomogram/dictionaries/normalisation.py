@@ -77,7 +77,7 @@ def fold(dictionary: Dictionary, source: Normalisation, target: Normalisation) -
     then the length of what it writes, in units of the activation. (Over one site all rows have one
     norm in training, so that each has norm 1.)
     """
-    dictionary.W_enc.div_(source.scale)
+    dictionary.scale_input(source.scale)
     dictionary.shift_input(source.centre)
     dictionary.W_dec.mul_(target.scale)
     dictionary.b_dec.mul_(target.scale).add_(target.centre)

@@ -57,3 +57,11 @@ def crosscoder(sites: Sequence[Site], width: int) -> Shape:
     """Several sites of one width, read and written together (Lindsey et al. 2024)."""
     total = width * len(sites)
     return Shape(tuple(sites), tuple(sites), total, total)
+
+
+def cross_layer_transcoder(n_layers: int, width: int) -> Shape:
+    """What every layer's MLP reads, to what this and all later layers' MLPs add (Ameisen et al.
+    2025, "Circuit Tracing"); which latent reads and writes what is `CrossLayer`'s matter."""
+    reads = tuple(Site("mlp_in", layer) for layer in range(n_layers))
+    writes = tuple(Site("mlp_out", layer) for layer in range(n_layers))
+    return Shape(reads, writes, n_layers * width, n_layers * width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -46,14 +47,12 @@ class Trainee:
         (Gao et al. 2024, section A.1).
         """
         weights = self.dictionary
-        rows = torch.randn(weights.d_dict, weights.d_out, generator=generator)
-        weights.W_dec.copy_(rows)
+        decoder = torch.randn(weights.d_dict, weights.d_out, generator=generator).to(x)
+        encoder = decoder
+        if not weights.shape.is_autoencoder:
+            encoder = decoder @ _ridge(self.source(x), self.target(y)).T
+        weights.start(F.normalize(encoder, dim=1), F.normalize(decoder, dim=1))
         self._normalise_decoder()
-        if weights.shape.is_autoencoder:
-            weights.W_enc.copy_(weights.W_dec)
-        else:
-            predictors = weights.W_dec @ _ridge(self.source(x), self.target(y)).T
-            weights.W_enc.copy_(predictors / predictors.norm(dim=1, keepdim=True))
 
     def learn(
         self,
