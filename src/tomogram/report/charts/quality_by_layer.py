@@ -73,8 +73,10 @@ def rise_by_layer(
     if together:
         level = y(together.rise.value)
         marks.append(svg.line(_LEFT, level, _RIGHT, level, "together"))
+        key = _HEIGHT + 51
+        marks.append(svg.line(_LEFT - 2, key - 3.5, _LEFT + 10, key - 3.5, "together"))
         words = f"all at once: {decimal(together.rise.value)} nats"
-        marks.append(svg.words(_RIGHT, level - 5, words, "key", "end"))
+        marks.append(svg.words(_LEFT + 13, key, words, "key"))
     for d in dictionaries:
         if d.quality.pca:
             marks += _whisker(x(d.layer) + 3, y, d.quality.pca.rise, "pca", f"PCA, layer {d.layer}")
@@ -89,7 +91,7 @@ def rise_by_layer(
             "The scale is logarithmic."
         ),
         svg=svg.drawing(
-            _WIDTH, _HEIGHT + 44, *marks,
+            _WIDTH, _HEIGHT + 58, *marks,
             label=(
                 f"Rise in loss of {what} by layer, from {low} to {high} nats alone"
                 + (f"; {decimal(together.rise.value)} nats all at once." if together else ".")
