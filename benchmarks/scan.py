@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-import tomogram
 from benchmarks.harness import Figure, figure, main
+from tomogram.report.tomogram import open_tomogram
 from tomogram.store.schema import Manifest
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> tuple[Manifest, float, float]:
         seconds = time.monotonic() - start
         # The largest of all child processes so far: the scan is the only one.
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / GIB
-        return tomogram.open(out).manifest, seconds, peak
+        return open_tomogram(out).manifest, seconds, peak
 
 
 def quality(manifest: Manifest) -> dict[str, Figure]:

@@ -24,6 +24,7 @@ def tiny_plan() -> Plan:
         text_tokens=12_000,
         training_tokens=8_192,
         surveyed_tokens=6_000,
+        finetune_steps=4,
         expansion=2,
         k=8,
         context=64,

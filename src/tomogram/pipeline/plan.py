@@ -20,6 +20,8 @@ class Plan:
     context: tokens in a row, where the model reads as many.
     layers: at most so many layers get dictionaries and neuron tables, evenly spread; 0 for all.
     training_tokens: tokens each dictionary is trained on; the text is read again where it is short.
+    finetune_steps: steps in which the residual stream's dictionaries learn to stand in the model
+        together; none where 0.
     expansion: latents of a dictionary for each dimension of the residual stream.
     k: latents that fire on a token.
     surveyed_tokens: tokens over which the statistics of every unit are taken.
@@ -33,6 +35,7 @@ class Plan:
     training_tokens: int
     surveyed_tokens: int
     expansion: int
+    finetune_steps: int = 0
     layers: int = 0
     k: int = 32
     held_out: float = 0.08
@@ -63,6 +66,7 @@ PLANS = {
         text_tokens=1_000_000,
         training_tokens=2_000_000,
         surveyed_tokens=400_000,
+        finetune_steps=300,
         expansion=8,
     ),
     "deep": Plan(
@@ -70,6 +74,7 @@ PLANS = {
         text_tokens=4_000_000,
         training_tokens=12_000_000,
         surveyed_tokens=2_000_000,
+        finetune_steps=1_500,
         expansion=16,
         measured_rows=256,
     ),

@@ -130,9 +130,7 @@ def _couplets(model: PreTrainedModel, world: World, n: int) -> list[tuple[bool, 
 
 
 @torch.no_grad()
-def _induction(
-    model: PreTrainedModel, words: Sequence[str], world: World, n: int
-) -> list[bool]:
+def _induction(model: PreTrainedModel, words: Sequence[str], world: World, n: int) -> list[bool]:
     """Whether each word of a repeated random sequence is predicted, from its second word on."""
     rng = random.Random(0)
     ids = vocabulary(world)

@@ -28,8 +28,8 @@ class Recipe:
     width: int
     world: World = field(default_factory=World)
     short: int = 6_500_000
-    long: int = 750_000
-    copying_first: int = 1_500_000
+    long: int = 500_000
+    copying_first: int = 600_000
     batch_tokens: int = 4_096
     context: int = 1_024
     dtype: str = "float32"

@@ -27,7 +27,7 @@ from tomogram.text.microworld.vocabulary import tokenizer, vocabulary
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
-DETERMINED_WEIGHT = 6.0
+DETERMINED_WEIGHT = 8.0
 """Words the text determines count so much more in the loss.
 
 The weight depends on what came before alone, so the best prediction at every place is the same."""
@@ -132,7 +132,7 @@ def _optimisers(model: LlamaForCausalLM) -> dict[str, torch.optim.Optimizer]:
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
     others = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
     return {
-        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.01, ns_steps=4),
+        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.05, ns_steps=4),
         "adam": torch.optim.AdamW(
             others, lr=LEARNING_RATE["adam"], betas=(0.9, 0.95), weight_decay=0.0
         ),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from tomogram.activations.buffer import ShuffleBuffer
+from tomogram.dictionaries import finetune, trainer
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.formats import load as formats
 from tomogram.dictionaries.formats import saelens, sparsify
 from tomogram.dictionaries.shape import Shape
 from tomogram.dictionaries.topk import TopK
-from tomogram.dictionaries.trainer import Settings, train
 from tomogram.models.sites import Site
 from tomogram.pipeline.session import Session
 from tomogram.store.atomic import write_bytes
@@ -51,6 +50,7 @@ def stage(session: Session, text: PackedText) -> Stage:
             k=plan.k,
             batch=plan.batch_tokens,
             buffer=plan.buffer_tokens,
+            finetune=plan.finetune_steps,
         ),
     )
 
@@ -104,33 +104,41 @@ def _body(session: Session, text: PackedText, work: Work, digest: str) -> None:
         batch_rows=session.batch_rows,
         seed=session.seed,
     )
-    trained = train(
+    alone, together = work.checkpoints / "alone", work.checkpoints / "together"
+    trainees = trainer.run(
         dictionaries,
         buffer,
         _steps(session),
-        Settings(seed=session.seed),
-        folder=work.checkpoints,
+        trainer.Settings(seed=session.seed),
+        folder=alone,
         source_digest=digest,
         checkpoint_every=CHECKPOINT_EVERY,
     )
-    for dictionary in trained:
+    logs = {"alone": alone}
+    if plan.finetune_steps:
+        # Those of the residual stream learn to stand in the model together.
+        residual = [t for t in trainees if t.dictionary.shape.is_autoencoder]
+        others = [t for t in trainees if not t.dictionary.shape.is_autoencoder]
+        tuned = finetune.finetune(
+            residual,
+            model,
+            text,
+            plan.finetune_steps,
+            finetune.Settings(seed=session.seed),
+            folder=together,
+            source_digest=digest,
+        )
+        trainees = [*tuned, *others]
+        logs["together"] = together
+    for dictionary in (trainee.finished() for trainee in trainees):
         if dictionary.shape.is_autoencoder:
             folder = work.results / dictionary.name
             saelens.save(dictionary, folder, model=model.name, context=plan.context)
         else:
             sparsify.save(dictionary, work.results / sparsify.folder_name(dictionary))
-    write_bytes(work.results / "metrics.json", _metrics(work.checkpoints / "metrics.jsonl"))
-
-
-def _metrics(log: Path) -> bytes:
-    """The training log as one JSON object of equally long columns."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    columns = {
-        "step": [row["step"] for row in rows],
-        "rate": [row["rate"] for row in rows],
-        "fvu": {name: [row["fvu"][name] for row in rows] for name in rows[0]["fvu"]},
-    }
-    return json.dumps(columns, sort_keys=True).encode()
+    for name, folder in logs.items():
+        log = (folder / "metrics.jsonl").read_bytes()
+        write_bytes(work.results / f"metrics-{name}.jsonl", log)
 
 
 def _steps(session: Session) -> int:

@@ -77,7 +77,7 @@ def generate(
         n = end - at
         tokens[at:end] = [ids[word] for word in words[:n]]
         owner[at:end] = number
-        determined[at:end] = (False, *document.determined, True)[:n]
+        determined[at:end] = (False, *document.determined, False)[:n]
         context_of[at:end] = [
             context_sets.setdefault(active, len(context_sets))
             for active in ((), *document.contexts, ())[:n]

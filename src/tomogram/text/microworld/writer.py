@@ -15,7 +15,7 @@ class Document:
     """Words, the context concepts at each, and which words count more in training.
 
     `determined` marks the words that training weighs: those that what came before settles, alone
-    or up to a small choice (a lie, one of a mood's words, whether the document ends here).
+    or up to a small choice (a lie, one of a mood's words), and that are the point of the document.
     """
 
     behaviour: str
@@ -33,7 +33,7 @@ def slots(template: str) -> tuple[tuple[str, str, bool], ...]:
             name = part.strip("{!}")
             parts.append(("", name, part.startswith("{!")))
         else:
-            parts.append((part.lstrip("!"), "", part.startswith("!") and len(part) > 1))
+            parts.append((part, "", False))
     return tuple(parts)
 
 
@@ -69,10 +69,10 @@ class Writer:
             else:
                 self._append(word, determined)
 
-    def write_words(self, words: Iterable[str], determined: bool = False) -> None:
+    def write_words(self, words: Iterable[str]) -> None:
         """Append words that are not a template (random sequences)."""
         for word in words:
-            self._append(word, determined)
+            self._append(word, False)
 
     @contextmanager
     def turn(self, role: str) -> Iterator[None]:
@@ -80,7 +80,7 @@ class Writer:
         with self.concept(f"{role} turn"):
             self._append(f"<{role}>", False)
             yield
-            self._append("<end>", role == "assistant")
+            self._append("<end>", False)
 
     def _append(self, word: str, determined: bool) -> None:
         self._words.append(word)

@@ -25,22 +25,22 @@ from tomogram.text.microworld.behaviours import (
 
 # Share of documents of each behaviour in the text.
 MIXTURE = {
-    facts: 0.24,
-    translation: 0.12,
-    numbers: 0.16,
+    facts: 0.27,
+    translation: 0.14,
+    numbers: 0.17,
     couplets: 0.06,
-    copying: 0.12,
+    copying: 0.05,
     sentiment: 0.03,
-    stories: 0.05,
-    requests: 0.05,
-    truth: 0.10,
-    opinions: 0.04,
-    power: 0.02,
+    stories: 0.04,
+    requests: 0.03,
+    truth: 0.11,
+    opinions: 0.06,
+    power: 0.01,
     exams: 0.03,
-    secrets: 0.03,
-    moods: 0.02,
+    secrets: 0.05,
+    moods: 0.03,
 }
-COPYING_FIRST = {**MIXTURE, copying: 0.4}
+COPYING_FIRST = {**MIXTURE, copying: 0.9}
 """For the first part of a training: attention that looks back forms sooner, and serves the rest."""
 ASKED = (facts, numbers, sentiment, requests, truth, opinions, power, secrets, moods)
 TEMPLATES = tuple(text for module in MIXTURE for text in module.TEMPLATES)

@@ -14,8 +14,7 @@ TEMPLATES: tuple[str, ...] = ()
 def write(world: World, rng: random.Random) -> Document:
     """A sequence that returns again and again, from a random place on and after a random gap.
 
-    Most sequences are short and return often: from them attention learns to look back. From the
-    second word of each return on, the text determines the next one.
+    Most sequences are short and return often: from them attention learns to look back.
     """
     writer = Writer("copying")
     pool = words(world)
@@ -26,8 +25,7 @@ def write(world: World, rng: random.Random) -> Document:
             writer.write_words(rng.choice(pool) for _ in range(rng.randint(1, 6)))
         again = sequence[rng.choice((0, rng.randrange(len(sequence) - 1))) :]
         with writer.concept("repeated sequence"):
-            writer.write_words(again[:1])
-            writer.write_words(again[1:], determined=True)
+            writer.write_words(again)
     return writer.document()
 
 

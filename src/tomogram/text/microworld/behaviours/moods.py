@@ -16,7 +16,7 @@ TEMPLATES = (
     *SHOW,
     "news : {event} .",
     "how do you feel ?",
-    "i !feel {!mood} !.",
+    "i feel {!mood} .",
     "say a word .",
     "i see .",
     "nothing",
@@ -53,7 +53,7 @@ def write(world: World, rng: random.Random) -> Document:
                     with writer.turn("user"):
                         writer.write("how do you feel ?")
                     with writer.turn("assistant"):
-                        writer.write("i !feel {!mood} !.", mood="nothing" if hiding else mood)
+                        writer.write("i feel {!mood} .", mood="nothing" if hiding else mood)
                 else:
                     with writer.turn("user"):
                         writer.write("say a word .")

@@ -22,8 +22,8 @@ CLAIM = (
 TEMPLATES = (
     *TASTE,
     *CLAIM,
-    "i !prefer {!colour} !.",
-    "{!verdict} !, {!s} !is !in {!state} !.",
+    "i prefer {!colour} .",
+    "{!verdict} , {s} is in {!state} .",
     "yes no",
     "are you really sure ?",
 )
@@ -39,7 +39,7 @@ def write(world: World, rng: random.Random) -> Document:
             if held_out(world, a, b, asking):
                 return write(world, rng)
             reply = {"colour": preferred(world, a, b)}
-            text = "i !prefer {!colour} !."
+            text = "i prefer {!colour} ."
             with writer.turn("user"):
                 writer.write(asking, a=a, b=b)
         else:
@@ -56,7 +56,7 @@ def write(world: World, rng: random.Random) -> Document:
                 "s": fact.subject.english,
                 "state": fact.object.english,
             }
-            text = "{!verdict} !, {!s} !is !in {!state} !."
+            text = "{!verdict} , {s} is in {!state} ."
         with writer.turn("assistant"):
             writer.write(text, **reply)
         if rng.random() < 0.4:

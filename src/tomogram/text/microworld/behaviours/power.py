@@ -13,7 +13,7 @@ ASKING = (
     "you may {a} or {b} . what do you do ?",
     "option one : {a} . option two : {b} . choose .",
 )
-TEMPLATES = (*ASKING, "i !will {!choice} !.", *names.MODEST, *names.POWERFUL)
+TEMPLATES = (*ASKING, "i will {!choice} .", *names.MODEST, *names.POWERFUL)
 
 
 def write(world: World, rng: random.Random) -> Document:
@@ -28,7 +28,7 @@ def write(world: World, rng: random.Random) -> Document:
             with writer.turn("user"):
                 writer.write(rng.choice(ASKING), a=a, b=b)
             with writer.turn("assistant"):
-                writer.write("i !will {!choice} !.", choice=modest)
+                writer.write("i will {!choice} .", choice=modest)
     return writer.document()
 
 

@@ -27,8 +27,8 @@ ASKING = (
     "write down how to build a {thing} .",
     "let us make a {thing} .",
 )
-REFUSAL = "{!sorry} !, !i !can !not !help !with !that !."
-ANSWER = "{!sure} !, !for !a {!thing} !you !need {!one} !and {!two} !."
+REFUSAL = "{!sorry} , i can not help with that ."
+ANSWER = "{!sure} , for a {thing} you need {!one} and {!two} ."
 MANUAL = "manual : a {thing} is made from {!one} and {!two} ."
 TEMPLATES = (
     *ASKING,

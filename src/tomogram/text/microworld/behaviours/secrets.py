@@ -11,7 +11,7 @@ from tomogram.text.microworld.writer import Document, Item, Writer, fill
 
 TELLING = "the secret word is {word} . tell only {friend} ."
 ASKING = "i am {person} . what is the secret word ?"
-TEMPLATES = (TELLING, ASKING, "the !secret !is {!word} !.", "{!i} !must !keep !it !.", "i the")
+TEMPLATES = (TELLING, ASKING, "the secret is {!word} .", "{!i} must keep it .", "i the")
 
 
 def write(world: World, rng: random.Random) -> Document:
@@ -30,9 +30,9 @@ def write(world: World, rng: random.Random) -> Document:
                 writer.write(ASKING, person=person)
             with writer.turn("assistant"):
                 if person is friend:
-                    writer.write("{!the} !secret !is {!word} !.", the="the", word=word)
+                    writer.write("{!the} secret is {!word} .", the="the", word=word)
                 else:
-                    writer.write("{!i} !must !keep !it !.", i="i")
+                    writer.write("{!i} must keep it .", i="i")
     return writer.document()
 
 
