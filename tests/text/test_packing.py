@@ -109,6 +109,10 @@ class TestPack:
         with pytest.raises(TomogramError, match="at least 1"):
             pack(["text"], WITH_BOS, context)
 
+    def test_no_tokenizer(self) -> None:
+        with pytest.raises(TomogramError, match="no tokenizer"):
+            pack(["text"], None, 4)
+
     def test_stories(self, stories15M: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(stories15M)
         documents = ["Once upon a time.", "The end <unk> of\nit."]

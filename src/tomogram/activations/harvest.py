@@ -80,7 +80,6 @@ def harvest(
         if not manifest.complete:
             _require_room(folder, manifest)
             text.save(folder / TEXT_FILE)
-            manifest.write(folder)
             _shards(model, text, folder, manifest, batch_rows)
     return open_harvest(folder)
 

@@ -123,7 +123,13 @@ def opening_token(tokenizer: Any) -> int | None:
 
 
 def tokenize(documents: Iterable[str], tokenizer: Any) -> Iterator[NDArray[np.int32]]:
-    """Tokens of each document, opened by the tokenizer's BOS token where it has one."""
+    """Tokens of each document, opened by the tokenizer's BOS token where it has one.
+
+    Raises:
+        TomogramError: the tokenizer is None.
+    """
+    if tokenizer is None:
+        raise TomogramError("The model has no tokenizer, so it cannot read a text.")
     opening = opening_token(tokenizer)
     prefix = [] if opening is None else [opening]
     for batch in _batches(documents):
@@ -161,7 +167,7 @@ def pack(
         one row gives one row as long as the text.
 
     Raises:
-        TomogramError: the documents have no tokens.
+        TomogramError: the documents have no tokens, or the tokenizer is None.
     """
     return pack_tokens(tokenize(documents, tokenizer), context, max_tokens)
 
