@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmarks.custody.lamps import Darkness, Lamp
@@ -21,7 +20,8 @@ from tomogram.custody.ledger import rows
 from tomogram.custody.verify import accepted, verify_suite
 from tomogram.store.canonical import Json
 
-WIDE = Terms(clusters=30, width=0.99, delta=0.05, alarms=20, noise=0.05)
+WIDE = Terms(clusters=1500, width=0.99, delta=0.05, alarms=4000, noise=0.05)
+"""Room for thousands of asks, and for as many that a kill left open (each counts as an alarm)."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,19 @@ def killed(folder: Path, kills: int, writers: int, seed: int = 0) -> Damage:
     (folder / "said").mkdir()
     (folder / "measured").mkdir()
     context = multiprocessing.get_context("fork")
-    running = []
-    for number in range(writers + kills):
-        process = context.Process(target=_ask_on, args=(folder, number, key))
+
+    def started(writer: int) -> BaseProcess:
+        process = context.Process(target=_ask_on, args=(folder, writer, key))
         process.start()
-        running.append(process)
-        if len(running) == writers:
-            time.sleep(chance.uniform(0.02, 0.15))
-            victim = running.pop(chance.randrange(writers))
-            assert victim.pid is not None
-            os.kill(victim.pid, signal.SIGKILL)
-            victim.join()
+        return process
+
+    running = [started(writer) for writer in range(writers)]
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.02, 0.15))
+        writer = chance.randrange(writers)
+        running[writer].kill()  # SIGKILL
+        running[writer].join()
+        running[writer] = started(writer)
     for process in running:
         process.kill()
         process.join()
@@ -72,10 +74,13 @@ def killed(folder: Path, kills: int, writers: int, seed: int = 0) -> Damage:
 
 
 def _ask_on(folder: Path, writer: int, key: Key) -> None:
-    """Ask about one lamp after another; write down each answer after it came."""
+    """Ask about one lamp after another, from where the killed one stopped; note each answer."""
     question = Told(folder / "measured" / str(writer))
-    with (folder / "said" / str(writer)).open("a", buffering=1) as said:
-        for i in range(1000):
+    path = folder / "said" / str(writer)
+    path.touch()
+    begun = len(path.read_text().splitlines())
+    with path.open("a", buffering=1) as said:
+        for i in range(max(0, begun - 1), 10_000):
             lamp = Lamp(0.01 + writer * 1e-4 + i * 1e-8)
             ask(folder / "suite", "darkness", lamp, [key], questions={"darkness": question})
             said.write(f"{lamp.digest}\n")
