@@ -11,6 +11,7 @@ import torch
 from tests.dictionaries.planted import matched_cosines
 from tomogram.dictionaries import quality
 from tomogram.dictionaries.cross_layer import CrossLayer
+from tomogram.dictionaries.paired import Paired, paired_shape, second_share
 from tomogram.dictionaries.schedule import Schedule
 from tomogram.dictionaries.shape import cross_layer_transcoder, crosscoder
 from tomogram.dictionaries.topk import TopK
@@ -18,6 +19,7 @@ from tomogram.dictionaries.trainer import Settings, train
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
+SITE = Site("resid_post", 0)
 FEATURES, WIDTH = 16, 12
 SETTINGS = Settings(Schedule(0.01), dead_after=5_000, measured_tokens=2048)
 
@@ -102,3 +104,33 @@ def test_a_crosscoder_joins_sites_of_very_different_size():
     for side, truth in ((slice(WIDTH), 0), (slice(WIDTH, None), 1)):
         cosines = matched_cosines(found.W_dec[:, side], source.directions(truth))
         assert (cosines > 0.9).float().mean() > 0.9
+
+
+def test_a_crosscoder_over_two_models_tells_shared_features_from_one_models_own():
+    @dataclass(frozen=True)
+    class Half:
+        """One of two models: features 0 to 7 are in both, 8 to 11 and 12 to 15 in one each."""
+
+        own: slice
+        seed: int
+
+        def batches(self, start: int = 0) -> Iterator[dict[Site, torch.Tensor]]:
+            number = start
+            present = torch.zeros(FEATURES)
+            present[:8] = present[self.own] = 1.0
+            rows = torch.randn(FEATURES, WIDTH, generator=torch.Generator().manual_seed(self.seed))
+            while True:
+                generator = torch.Generator().manual_seed(number)
+                draws = torch.rand((256, FEATURES), generator=generator)
+                chosen = draws.topk(2, dim=1).indices
+                values = torch.zeros_like(draws).scatter_(1, chosen, 1.0) * (1 + draws) * present
+                yield {SITE: values @ torch.nn.functional.normalize(rows, dim=1)}
+                number += 1
+
+    source = Paired(Half(slice(8, 12), 0), Half(slice(12, 16), 1), [SITE])
+    (found,) = train([TopK(paired_shape(SITE, WIDTH), 24, k=2)], source, 600, SETTINGS)
+    batch = next(iter(source.batches(10_000)))[SITE]
+    alive = quality.measure(found, batch, batch)[1].firings > 5
+    share = second_share(found)[alive]
+    assert ((share < 0.3).sum(), (share > 0.7).sum()) == (4, 4)
+    assert ((share > 0.4) & (share < 0.6)).sum() == 8
