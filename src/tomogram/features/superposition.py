@@ -65,8 +65,8 @@ def superposition(
 
     Args:
         concepts: one for each column of the truths.
-        dictionaries: each reads one site of one layer.
-        layers: whose neurons and residual stream are searched; all when None.
+        layers: whose neurons and residual stream are searched, beside those of the dictionaries;
+            all when None.
         advance: told after each layer.
 
     Raises:
@@ -76,8 +76,7 @@ def superposition(
     kept = _often_enough(selection.truth) & _often_enough(measurement.truth)
     if not kept.any():
         raise TomogramError(f"No concept is true of {LEAST} tokens or more in both texts.")
-    searched = tuple(range(model.n_layers) if layers is None else layers)
-    dictionaries = [each for each in dictionaries if each.read.layer in searched]
+    searched = {*(range(model.n_layers) if layers is None else layers), *map(_layer, dictionaries)}
     if not dictionaries or not any(Site("neurons", n) in model.sites for n in searched):
         raise TomogramError("Without dictionaries and neurons there is nothing to compare.")
     # Converted to arrays: sparse matrices read `*` as a product of matrices.
@@ -86,8 +85,8 @@ def superposition(
         for known in (selection, measurement)
     )
     found: dict[str, dict[str, Matches]] = {"neuron": {}, "feature": {}, "probe": {}, "random": {}}
-    for layer in searched:
-        own = [each for each in dictionaries if each.read.layer == layer]
+    for layer in sorted(searched):
+        own = [each for each in dictionaries if _layer(each) == layer]
         _match_layer(model, layer, own, halves, batch_rows, seed, found)
         advance(1)
     names = [concept for concept, keep in zip(concepts, kept, strict=True) if keep]
@@ -97,6 +96,11 @@ def superposition(
 
 def _often_enough(truth: sparse.csr_array) -> Bool[np.ndarray, " concepts"]:
     return np.asarray(truth.astype(np.int64).sum(0)).reshape(-1) >= LEAST
+
+
+def _layer(dictionary: Dictionary) -> int:
+    """The last layer a dictionary reads."""
+    return max(site.layer or 0 for site in dictionary.shape.reads)
 
 
 def _match_layer(
@@ -141,14 +145,15 @@ def _activations(
     batch_rows: int,
 ) -> tuple[dict[Site, Float[np.ndarray, "tokens width"]], dict[str, Latent]]:
     """Everything of one layer: dense sites as they are, dictionaries' latents as columns."""
-    sites = sorted({*dense, *(each.read for each in dictionaries)}, key=str)
+    sites = sorted({*dense, *(s for each in dictionaries for s in each.shape.reads)}, key=str)
     parts: dict[Site, list[np.ndarray]] = {site: [] for site in dense}
     latents: dict[str, list[sparse.csr_array]] = {each.name: [] for each in dictionaries}
     for batch in stream(model, text, sites, batch_rows=batch_rows):
         for site in dense:
             parts[site].append(batch[site].float().cpu().numpy().copy())
         for each in dictionaries:
-            x = batch[each.read].to(each.W_enc.device, each.W_enc.dtype)
+            x = torch.cat([batch[site] for site in each.shape.reads], dim=1)
+            x = x.to(each.W_enc.device, each.W_enc.dtype)
             with torch.no_grad():
                 firings = latent_firings(each.encode(x))
             entries = (firings.activation, (firings.token, firings.unit))
