@@ -37,7 +37,7 @@ def measure(quick: bool) -> dict[str, Figure]:
     """Time both in turns; the figures are harvest / bare in tokens a second, and both rates."""
     model = subject()
     sites = [Site("resid_pre", 0), *(site for site in model.sites if site.kind in KINDS)]
-    text = random_text(model, tokens=4_096 if quick else 32_768)
+    text = random_text(model, tokens=4_096 if quick else 16_384)
     pairs = 2 if quick else 15
     bare, narrow = in_turns(model, text, sites, "bfloat16", pairs)
     wide_bare, wide = in_turns(model, text, sites, "float32", pairs)
@@ -60,8 +60,8 @@ def in_turns(
         harvest(model, text, sites, folder, dtype=dtype)  # warms up allocator and file system
         for _ in range(pairs):
             bare.append(timed(forward, model, text))
-            # Removed only now: a virtual machine hands memory that stays free back to its host, and
-            # getting it again would be charged to the harvest.
+            # Removed only now, and no more than a second's work: a virtual machine soon hands
+            # free memory back to its host, and getting it again would be charged to the harvest.
             shutil.rmtree(folder)
             harvested.append(timed(harvest, model, text, sites, folder, dtype=dtype))
     return bare, harvested
