@@ -64,7 +64,7 @@ PLANS = {
     "standard": Plan(
         "standard",
         text_tokens=1_000_000,
-        training_tokens=2_000_000,
+        training_tokens=1_000_000,
         surveyed_tokens=400_000,
         finetune_steps=300,
         expansion=8,
