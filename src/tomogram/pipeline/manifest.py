@@ -18,6 +18,7 @@ from tomogram.pipeline.stages.dictionaries import Made
 from tomogram.pipeline.stages.features import Surveyed
 from tomogram.pipeline.stages.quality import Measured
 from tomogram.pipeline.stages.text import Texts
+from tomogram.reference.recipe import REFERENCE
 from tomogram.report.page import write_report
 from tomogram.store.atomic import write_bytes
 from tomogram.store.canonical import readable_json
@@ -149,7 +150,7 @@ def _dictionaries(made: Made, measured: Measured) -> tuple[DictionaryRecord, ...
 
 def _run(session: Session, results: Results) -> Run:
     name = session.model.name
-    words = ["tomogram", "scan", *([] if session.world and not results.source else [name])]
+    words = ["tomogram", "scan", *([] if name == REFERENCE.name else [name])]
     if results.source:
         words += ["--text", results.source.rstrip("/").rpartition("/")[2]]
     if results.made.source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tomogram.models.load import load
@@ -11,6 +12,7 @@ from tomogram.pipeline.folder import opened
 from tomogram.pipeline.plan import Plan, fitted, plan_named
 from tomogram.pipeline.session import Session
 from tomogram.pipeline.stages import anatomy, concepts, dictionaries, features, quality, text
+from tomogram.reference.recipe import REFERENCE
 from tomogram.reference.shipped import path as shipped
 from tomogram.reference.shipped import world_of
 from tomogram.report.tomogram import Tomogram, open_tomogram
@@ -91,7 +93,10 @@ def _stages(session: Session, source: str | None, existing: Path | None) -> None
 def _loaded(model: str | Path | Model | None, **options: object) -> Model:
     if isinstance(model, Model):
         return model
-    return load(shipped() if model is None else model, **options)  # type: ignore[arg-type]
+    if model is None:
+        # Its folder inside the package is called after what it holds.
+        return replace(load(shipped(), **options), name=REFERENCE.name)  # type: ignore[arg-type]
+    return load(model, **options)  # type: ignore[arg-type]
 
 
 def _file_name(name: str) -> str:
