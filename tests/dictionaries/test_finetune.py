@@ -17,7 +17,7 @@ from tomogram.dictionaries.trainee import Trainee
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
-TUNING = finetune.Settings(Schedule(3e-3, warmup=0.05, decay=0.5), predictions=0.5)
+TUNING = finetune.Settings(Schedule(3e-3, warmup=0.05, decay=0.5))
 
 
 def trained(model, text, shapes) -> list[Trainee]:
@@ -40,10 +40,10 @@ def _rise(model, text, trainees) -> float:
 
 
 def _divergence(model, text, trainees) -> float:
-    """KL of the predictions with all dictionaries in the model, at every position."""
+    """KL of the predictions with all dictionaries in the model, over the whole vocabulary."""
     tokens = torch.from_numpy(text.tokens.astype(np.int64))
     with torch.no_grad():
-        value, _ = finetune._losses(trainees, model, tokens, torch.arange(tokens.numel()))
+        value, _ = finetune.losses(trainees, model, tokens, torch.arange(model.d_vocab))
     return value.item()
 
 

@@ -44,6 +44,8 @@ def test_unembedding_the_last_stream_gives_the_logits(model: Model, tokens: Tens
     run = model.run(tokens, capture=[last])
     assert run.logits is not None
     assert torch.equal(model.unembed(run[last]), run.logits)
+    some = torch.tensor([7, 0, 3])
+    assert torch.allclose(model.unembed(run[last], some), run.logits[..., some], atol=1e-5)
 
 
 def test_the_unembedding_matrix_moves_logits_as_the_module_does(

@@ -37,14 +37,12 @@ from tomogram.text.packing import PackedText
 class Settings:
     """How to fine-tune; the defaults are those of `scan`.
 
+    schedule: a small rate, because what was learnt alone must not be lost.
     batch_rows: rows of text in a step.
-    predictions: share of the positions at which the prediction is compared with the model's. The
-        unembedding is most of a small model's cost, and every position depends on all before it.
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(1e-3, warmup=0.05, decay=0.5))
+    schedule: Schedule = field(default_factory=lambda: Schedule(3e-4, warmup=0.05, decay=0.5))
     batch_rows: int = 4
-    predictions: float = 0.25
     seed: int = 0
 
 
@@ -65,7 +63,10 @@ def finetune(
     activation at a dictionary's write site and ŷ what the dictionary writes there in that model,
     the loss of a batch is
 
-        mean over the chosen positions of KL(p ‖ q) + Σ over dictionaries of FVU(y, ŷ)
+        mean over positions of KL(p ‖ q) + Σ over dictionaries of FVU(y, ŷ)
+
+    Predictions are compared over the tokens that occur in `text`, renormalised: the unembedding is
+    most of a small model's cost, and most of a vocabulary never occurs.
 
     The trainees' weights are changed in place. Rows of `text` are taken in a random order, again
     and again. With a `folder`, `metrics.jsonl` (KL and FVU of every step) and checkpoints are
@@ -75,6 +76,7 @@ def finetune(
     Raises TomogramError where the loss is not finite, where two dictionaries write one site, or
     where the folder cannot be written.
     """
+    vocabulary = torch.from_numpy(np.unique(text.tokens).astype(np.int64)).to(model.device)
     order = np.random.default_rng(settings.seed).permutation(text.rows)
     digest = digest_json(
         {
@@ -92,15 +94,8 @@ def finetune(
         for step in range(start, steps):
             rows = [step * settings.batch_rows + i for i in range(settings.batch_rows)]
             tokens = text.tokens[order[np.mod(rows, text.rows)]]
-            generator = np.random.default_rng((settings.seed, step))
-            positions = generator.permutation(tokens.size)
-            positions = positions[: max(1, round(settings.predictions * tokens.size))]
-            divergence, fvu = _losses(
-                tuned,
-                model,
-                torch.from_numpy(tokens.astype(np.int64)).to(model.device),
-                torch.from_numpy(np.sort(positions)).to(model.device),
-            )
+            ids = torch.from_numpy(tokens.astype(np.int64)).to(model.device)
+            divergence, fvu = losses(tuned, model, ids, vocabulary)
             loss = divergence + torch.stack(fvu).sum()
             if not torch.isfinite(loss):
                 stands = f" The last checkpoint stands in {folder}." if folder else ""
@@ -134,13 +129,14 @@ def finetune(
     return tuned
 
 
-def _losses(
+def losses(
     trainees: Sequence[Trainee],
     model: Model,
     tokens: Int[Tensor, "rows pos"],
-    positions: Int[Tensor, " chosen"],
+    vocabulary: Int[Tensor, " d_some"],
 ) -> tuple[Float[Tensor, ""], list[Float[Tensor, ""]]]:
-    """KL from the model's predictions, and each dictionary's FVU, all spliced in at once."""
+    """KL in nats from the model's predictions over some tokens of the vocabulary, and each
+    dictionary's FVU, with all dictionaries spliced in at once."""
     last = Site("resid_post", model.n_layers - 1)
     writes = [trainee.dictionary.write for trainee in trainees]
     with torch.no_grad():
@@ -162,7 +158,7 @@ def _losses(
     changed = model.run(tokens, capture=(last,), interventions=interventions(splices), logits=False)
 
     def predictions(stream: Tensor) -> Tensor:
-        return F.log_softmax(model.unembed(stream.flatten(0, 1)[positions]).float(), dim=-1)
+        return F.log_softmax(model.unembed(stream.flatten(0, 1), vocabulary).float(), dim=-1)
 
     with torch.no_grad():
         expected = predictions(clean[last])

@@ -149,16 +149,29 @@ class Model:
                 return Run(None, tape.captured)
         return Run(output.logits if logits else None, tape.captured)
 
-    def unembed(self, resid: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_vocab"]:
+    def unembed(
+        self,
+        resid: Float[Tensor, "*rows d_model"],
+        vocabulary: Int[Tensor, " d_some"] | None = None,
+    ) -> Float[Tensor, "*rows d_vocab"]:
         """Apply the final norm and the unembedding to a residual stream.
 
         On the last `resid_post` these are the model's logits; on an earlier one this is the logit
         lens (nostalgebraist 2020).
+
+        Args:
+            vocabulary: the token ids whose logits are wanted, in that order; all when None.
         """
         normed = self.wiring.final_norm(resid)
         if self.wiring.project_out is not None:
             normed = self.wiring.project_out(normed)
-        scores = self.wiring.unembed(normed)
+        unembed = self.wiring.unembed
+        if vocabulary is None:
+            scores = unembed(normed)
+        else:
+            bias = getattr(unembed, "bias", None)
+            scores = normed @ matrix(unembed)[:, vocabulary]
+            scores = scores if bias is None else scores + bias[vocabulary]
         softcap = getattr(self.module.config, "final_logit_softcapping", None)
         return scores if softcap is None else torch.tanh(scores / softcap) * softcap
 
