@@ -40,7 +40,7 @@ class Plan:
     k: int = 32
     held_out: float = 0.08
     context: int = 256
-    batch_tokens: int = 2048
+    batch_tokens: int = 1024
     buffer_tokens: int = 65_536
     measured_rows: int = 96
     concept_tokens: int = 120_000
