@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 class Plan:
     """The sizes of a scan.
 
-    text_tokens: tokens read from the text, or sampled where none is given.
+    text_tokens: tokens read from a text that is given.
+    made_tokens: tokens of the text where none is given: the generator's, or the model's own.
     held_out: share of the text's rows kept from training, on which every quality is measured.
     context: tokens in a row, where the model reads as many.
     layers: at most so many layers get dictionaries and neuron tables, evenly spread; 0 for all.
-    training_tokens: tokens each dictionary is trained on; the text is read again where it is short.
+    epochs: how often dictionaries in training read the text.
     finetune_steps: steps in which the residual stream's dictionaries learn to stand in the model
         together; none where 0.
     expansion: latents of a dictionary for each dimension of the residual stream.
@@ -32,7 +33,8 @@ class Plan:
 
     name: str
     text_tokens: int
-    training_tokens: int
+    made_tokens: int
+    epochs: int
     surveyed_tokens: int
     expansion: int
     finetune_steps: int = 0
@@ -42,8 +44,8 @@ class Plan:
     context: int = 256
     batch_tokens: int = 1024
     buffer_tokens: int = 65_536
-    measured_rows: int = 96
-    concept_tokens: int = 120_000
+    measured_rows: int = 48
+    concept_tokens: int = 80_000
 
     def settings(self) -> dict[str, bool | int | float | str]:
         """Every number of the plan, as `tomogram.json` keeps them."""
@@ -53,8 +55,9 @@ class Plan:
 PLANS = {
     "quick": Plan(
         "quick",
-        text_tokens=217_600,
-        training_tokens=200_000,
+        text_tokens=256_000,
+        made_tokens=256_000,
+        epochs=1,
         surveyed_tokens=100_000,
         expansion=4,
         layers=4,
@@ -64,15 +67,17 @@ PLANS = {
     "standard": Plan(
         "standard",
         text_tokens=1_000_000,
-        training_tokens=1_000_000,
-        surveyed_tokens=400_000,
-        finetune_steps=300,
+        made_tokens=500_000,
+        epochs=1,
+        surveyed_tokens=200_000,
+        finetune_steps=200,
         expansion=8,
     ),
     "deep": Plan(
         "deep",
         text_tokens=4_000_000,
-        training_tokens=12_000_000,
+        made_tokens=2_000_000,
+        epochs=3,
         surveyed_tokens=2_000_000,
         finetune_steps=1_500,
         expansion=16,

@@ -45,7 +45,7 @@ def stage(session: Session, text: PackedText) -> Stage:
         session.inputs(
             text=text.digest,
             layers=list(session.layers),
-            tokens=plan.training_tokens,
+            epochs=plan.epochs,
             latents=plan.expansion * session.model.d_model,
             k=plan.k,
             batch=plan.batch_tokens,
@@ -66,7 +66,7 @@ def run(session: Session, text: PackedText) -> Made:
         )
         for stored in formats.find(path)
     ]
-    tokens = _steps(session) * session.plan.batch_tokens
+    tokens = _steps(session, text) * session.plan.batch_tokens
     return Made(_in_order(found), own.digest, tokens, "")
 
 
@@ -108,7 +108,7 @@ def _body(session: Session, text: PackedText, work: Work, digest: str) -> None:
     trainees = trainer.run(
         dictionaries,
         buffer,
-        _steps(session),
+        _steps(session, text),
         trainer.Settings(seed=session.seed),
         folder=alone,
         source_digest=digest,
@@ -141,8 +141,8 @@ def _body(session: Session, text: PackedText, work: Work, digest: str) -> None:
         write_bytes(work.results / f"metrics-{name}.jsonl", log)
 
 
-def _steps(session: Session) -> int:
-    return max(1, session.plan.training_tokens // session.plan.batch_tokens)
+def _steps(session: Session, text: PackedText) -> int:
+    return max(1, session.plan.epochs * text.n_tokens // session.plan.batch_tokens)
 
 
 def _in_order(dictionaries: list[Dictionary]) -> tuple[Dictionary, ...]:

@@ -45,7 +45,7 @@ def stage(session: Session, source: str | None) -> Stage:
         VERSION,
         session.inputs(
             source=_identity(kind(session, source), source),
-            tokens=plan.text_tokens,
+            tokens=_tokens(session, source),
             context=plan.context,
             held_out=plan.held_out,
         ),
@@ -79,13 +79,13 @@ def _body(session: Session, source: str | None, work: Work) -> None:
     chosen = kind(session, source)
     if chosen == MICROWORLD:
         assert session.world is not None
-        held_out = int(plan.held_out * plan.text_tokens)
-        train = generate(session.world, _TRAIN, plan.text_tokens - held_out, plan.context).text
+        held_out = int(plan.held_out * plan.made_tokens)
+        train = generate(session.world, _TRAIN, plan.made_tokens - held_out, plan.context).text
         rest = generate(session.world, _HELD_OUT, held_out, plan.context).text
     else:
         if chosen == SAMPLED:
             text = sample(
-                model, plan.text_tokens, plan.context, session.seed, checkpoints=work.checkpoints
+                model, plan.made_tokens, plan.context, session.seed, checkpoints=work.checkpoints
             )
         else:
             assert source is not None
@@ -96,6 +96,12 @@ def _body(session: Session, source: str | None, work: Work) -> None:
     train.save(work.results / "train.safetensors")
     rest.save(work.results / "held_out.safetensors")
     save_spelling(_spelling(session), work.results / "vocabulary.json")
+
+
+def _tokens(session: Session, source: str | None) -> int:
+    """How long the text is to be: a text that must be made first is shorter."""
+    given = kind(session, source) in ("file", "dataset")
+    return session.plan.text_tokens if given else session.plan.made_tokens
 
 
 def _spelling(session: Session) -> tuple[str, ...]:
