@@ -3,7 +3,8 @@
     python with_sae_lens.py FOLDER
 
 FOLDER/x.safetensors holds `x`; every folder in FOLDER/ours is loaded and FOLDER/theirs.safetensors
-gets its reconstructions of x; FOLDER/new gets dictionaries of theirs and `new.NAME` reconstructions.
+gets its reconstructions of x; FOLDER/new gets dictionaries of its own, and their reconstructions
+stand under `new.NAME`.
 """
 
 import sys
