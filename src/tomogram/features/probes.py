@@ -10,12 +10,12 @@ from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
-from tomogram.features.concepts import Matches, best_threshold
+from tomogram.features.concepts import Matches, best_threshold, tokens_of
 from tomogram.features.rules import f1
 
-_EPOCHS = 12
+_STEPS = 300
 _BATCH = 1024
-_RATE = 0.02
+_RATE = 0.03
 _DECAY = 1e-4
 _TUNED = 0.2
 
@@ -40,11 +40,11 @@ def probe(
     def probability(x: Tensor) -> Float[np.ndarray, "tokens concepts"]:
         return torch.sigmoid((x - mean) / deviation @ weight + bias).cpu().numpy()
 
-    tuning, tuning_truth = (
-        probability(selection[cut:]),
-        selection_truth[cut:].toarray().astype(bool),
-    )
-    found = [best_threshold(tuning[:, c], tuning_truth[:, c]) for c in range(tuning.shape[1])]
+    tuning, truth = probability(selection[cut:]), sparse.csc_array(selection_truth[cut:])
+    found = [
+        best_threshold(tuning[:, concept], tokens_of(truth, concept))
+        for concept in range(tuning.shape[1])
+    ]
     threshold, selected = (np.array(column) for column in zip(*found, strict=True))
     said = probability(measurement) > threshold
     true = measurement_truth.toarray().astype(bool)
@@ -61,22 +61,22 @@ def _train(
     bias = torch.tensor(np.log(rate / (1 - rate)), dtype=torch.float32, device=x.device)
     bias.requires_grad_()
     adam = torch.optim.AdamW([weight, bias], lr=_RATE, weight_decay=_DECAY)
-    steps = _EPOCHS * math.ceil(len(x) / _BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, _STEPS)
     generator = np.random.default_rng(seed)
+    order = np.concatenate(
+        [generator.permutation(len(x)) for _ in range(math.ceil(_STEPS * _BATCH / len(x)))]
+    )
     with torch.enable_grad():
-        for _ in range(_EPOCHS):
-            order = generator.permutation(len(x))
-            for start in range(0, len(x), _BATCH):
-                part = order[start : start + _BATCH]
-                target = torch.from_numpy(truth[part].toarray().astype(np.float32)).to(x.device)
-                scores = x[torch.from_numpy(part)] @ weight + bias
-                # A sum over concepts, so that each concept is trained as if alone.
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                    scores, target, reduction="none"
-                )
-                adam.zero_grad()
-                loss.mean(0).sum().backward()
-                adam.step()
-                schedule.step()
+        for step in range(_STEPS):
+            part = order[step * _BATCH : (step + 1) * _BATCH]
+            target = torch.from_numpy(truth[part].toarray().astype(np.float32)).to(x.device)
+            scores = x[torch.from_numpy(part)] @ weight + bias
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(
+                scores, target, reduction="none"
+            )
+            adam.zero_grad()
+            # A sum over concepts, so that each concept is trained as if alone.
+            loss.mean(0).sum().backward()
+            adam.step()
+            schedule.step()
     return weight.detach(), bias.detach()
