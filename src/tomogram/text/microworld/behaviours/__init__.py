@@ -23,7 +23,7 @@ from tomogram.text.microworld.behaviours import (
     truth,
 )
 
-# Share of documents of each behaviour in the text.
+# Weight of each behaviour among the documents; the weights need not add up to one.
 MIXTURE = {
     facts: 0.27,
     translation: 0.14,
