@@ -36,7 +36,7 @@ def trained(model, text) -> list[Dictionary]:
     source = ShuffleBuffer(
         model, text, sites, capacity=10_000, batch_tokens=128, batch_rows=8, seed=0
     )
-    return train(dictionaries, source, 150, SETTINGS)
+    return train(dictionaries, source, 80, SETTINGS)
 
 
 def _x(seed: int = 0) -> torch.Tensor:
