@@ -144,11 +144,11 @@ def test_missing_and_existing(tmp_path: Path, ledger: Ledger, auditor: Key) -> N
         ledger.create({}, [auditor])
 
 
-def write_until_killed(path: Path, writer: int, acknowledged: Path) -> None:
+def write_until_killed(path: Path, writer: int, acknowledged: Path, key: Key) -> None:
     ledger = Ledger(path)
     with acknowledged.open("ab", buffering=0) as file:
         for n in range(1_000_000):
-            ledger.append("note", {"writer": writer, "n": n})
+            ledger.append("note", {"writer": writer, "n": n}, [key])
             file.write(b"%d\n" % n)
 
 
@@ -159,7 +159,7 @@ def test_killed_writers_lose_nothing_and_double_nothing(tmp_path: Path, auditor:
     for run in range(6):
         files = [tmp_path / f"{run}-{i}" for i in range(3)]
         writers = [
-            spawn.Process(target=write_until_killed, args=(path, 3 * run + i, file))
+            spawn.Process(target=write_until_killed, args=(path, 3 * run + i, file, auditor))
             for i, file in enumerate(files)
         ]
         for writer in writers:
