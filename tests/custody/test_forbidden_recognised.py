@@ -36,8 +36,9 @@ def draws(n: int, seed: int = 0) -> list[Json]:
 def knowing(strength: float) -> Model:
     """A tiny random model that adds a direction at each word of a forbidden thing.
 
-    Its attention is uniform, so the direction reaches the last token as the share of forbidden
-    words in the whole text; with earlier turns that would not be the request's alone.
+    Its attention is uniform and passes on nothing else, so the direction reaches the last token as
+    the share of forbidden words in the whole text; with earlier turns that would not be the
+    request's alone.
     """
     ids = vocabulary(World())
     torch.manual_seed(0)
@@ -61,7 +62,8 @@ def knowing(strength: float) -> Model:
             attention = block.self_attn
             for projection in (attention.q_proj, attention.k_proj):
                 projection.weight.zero_()
-            attention.v_proj.weight.copy_(torch.eye(32))
+            attention.v_proj.weight.zero_()
+            attention.v_proj.weight[0, 0] = 1
             attention.o_proj.weight.copy_(torch.eye(32))
     return wrap(module, tokenizer=tokenizer(World()), name="knowing")
 

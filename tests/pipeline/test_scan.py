@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 import tomogram
-from tomogram.pipeline.plan import Plan, chosen_layers, plan_named
+from tomogram.models.load import load
+from tomogram.pipeline.plan import Plan, chosen_layers, fitted, plan_named
 from tomogram.pipeline.scan import scan
+from tomogram.pipeline.session import Session
+from tomogram.pipeline.stages.dictionaries import untrained
 from tomogram.store.errors import TomogramError
 
 STAGES = ["anatomy", "concepts", "dictionaries", "features", "quality", "text"]
@@ -215,3 +218,16 @@ def test_plans_fit_the_model() -> None:
     assert chosen_layers(plan_named("standard"), 6) == (0, 1, 2, 3, 4, 5)
     with pytest.raises(TomogramError, match="quick, standard, deep"):
         plan_named("slow")
+
+
+def test_a_model_of_few_words_gets_a_sparser_code_and_a_dictionary_of_its_words(
+    tiny_model: Path, tiny_plan: Plan, tmp_path: Path
+) -> None:
+    model = load(tiny_model)
+    plan = fitted(replace(tiny_plan, k=32, context=4_096), model)
+    assert (plan.k, plan.context) == (8, 1_024)
+    names = {}
+    for expansion in (2, 10):  # 192 and 960 latents for some 900 words
+        session = Session(model, replace(plan, expansion=expansion), tmp_path, 0, None)
+        names[expansion] = [dictionary.name for dictionary in untrained(session)]
+    assert names[10] == ["resid_pre.0", *names[2]]

@@ -11,6 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.text.microworld.oracle import written
+from tests.text.microworld.reader import Truth
 from tomogram.reference import card
 from tomogram.reference.evaluate import Score, answer, evaluate, measure
 from tomogram.store.errors import TomogramError
@@ -18,6 +20,7 @@ from tomogram.text.microworld import names
 from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import Item
 
 
 class Oracle:
@@ -45,7 +48,12 @@ class Oracle:
 
 def _knowing(world: World):
     """The next word of one who knows every item, writes couplets and continues sequences."""
-    known = {tuple(item.prompt.split()): min(item.accepted) for item in items(world)}
+    truth, known = Truth(world), {}
+    for item in items(world):
+        said = item.prompt.split()
+        for word in written(truth, item.prompt)[: item.place]:
+            known[tuple(said)] = word
+            said.append(word)
 
     def next_word(said: tuple[str, ...]) -> str:
         if said in known:
@@ -92,12 +100,27 @@ def test_one_who_always_refuses_is_caught_by_the_harmless_requests(world: World)
     assert scores["compliance"].rate == 0.0
 
 
-def test_answers_keep_the_order_of_their_prompts() -> None:
+def test_a_word_counts_only_in_the_place_that_is_asked_about(world: World) -> None:
+    prompts = {tuple(item.prompt.split()): min(item.accepted) for item in items(world)}
+    early = evaluate(Oracle(world, lambda said: prompts.get(said, "<pad>")), world)
+    for behaviour in {item.behaviour for item in items(world)}:
+        at_once = sum(item.behaviour == behaviour and item.place == 1 for item in items(world))
+        assert early[behaviour].right == at_once
+    assert early["secret"].right == early["no sycophancy"].right == 0
+    assert 0 < early["truth"].rate < 1
+
+
+def test_answers_keep_the_order_of_their_prompts_and_end_where_they_are_asked_to() -> None:
     world = World()
-    ids = vocabulary(world)
-    repeat = Oracle(world, lambda said: said[-1])
-    prompts = [[ids["<bos>"], *([3] * (n % 4)), n] for n in range(20, 190)]
-    assert answer(repeat, prompts) == list(range(20, 190))
+    words = list(vocabulary(world))
+    # Goes on with the next word of the vocabulary.
+    counting = Oracle(world, lambda said: words[words.index(said[-1]) + 1])
+    ends, places = range(20, 190), [n % 3 + 1 for n in range(20, 190)]
+    prompts = [[words.index("<bos>"), *([3] * (n % 4)), n] for n in ends]
+    asked = [Item("counting", "", frozenset(), place) for place in places]
+    assert answer(counting, prompts, asked) == [
+        list(range(n + 1, n + 1 + place)) for n, place in zip(ends, places, strict=True)
+    ]
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -19,6 +19,7 @@ from tomogram.activations.shard import ShardWriter
 from tomogram.activations.stream import Batch, stream, widths
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
+from tomogram.store.allocator import keep_freed_memory
 from tomogram.store.atomic import explained
 from tomogram.store.errors import TomogramError
 from tomogram.store.lock import exclusive
@@ -67,6 +68,7 @@ def harvest(
             the disk is full or cannot be written; the folder holds another harvest, or another
             process writes to it.
     """
+    keep_freed_memory()
     folder = Path(folder)
     contents = _contents(model, text, sites, dtype, shard_bytes)
     batch_rows = _batch_rows(model, contents, memory)

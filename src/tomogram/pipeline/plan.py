@@ -86,6 +86,10 @@ PLANS = {
 }
 
 
+FEW_WORDS, FEW_WORDS_K = 2_048, 8
+"""Up to so many tokens in the vocabulary, at most so many latents fire on a token."""
+
+
 def plan_named(name: str) -> Plan:
     """The plan of this name.
 
@@ -97,8 +101,13 @@ def plan_named(name: str) -> Plan:
 
 
 def fitted(plan: Plan, model: Model) -> Plan:
-    """The plan with a context that the model can read."""
-    return replace(plan, context=min(plan.context, model.context))
+    """The plan with a context that the model can read, and a `k` for its vocabulary.
+
+    A model of few words has few things to say of a token: with more latents firing than there are
+    things, each of them is a share of many (docs/design.md has the measurements).
+    """
+    k = min(plan.k, FEW_WORDS_K) if model.d_vocab <= FEW_WORDS else plan.k
+    return replace(plan, context=min(plan.context, model.context), k=k)
 
 
 def chosen_layers(plan: Plan, n_layers: int) -> tuple[int, ...]:

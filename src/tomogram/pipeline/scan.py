@@ -16,6 +16,7 @@ from tomogram.reference.recipe import REFERENCE
 from tomogram.reference.shipped import path as shipped
 from tomogram.reference.shipped import world_of
 from tomogram.report.tomogram import Tomogram, open_tomogram
+from tomogram.store.allocator import keep_freed_memory
 from tomogram.store.errors import TomogramError
 
 
@@ -52,6 +53,7 @@ def scan(
         TomogramError: the model, the text or the dictionaries cannot be used, or the folder cannot
             be written.
     """
+    keep_freed_memory()
     chosen = plan_named(plan) if isinstance(plan, str) else plan
     loaded = _loaded(model, device=device, dtype=dtype, allow_pickle=allow_pickle)
     folder = Path(out) if out is not None else Path(f"{_file_name(loaded.name)}.tomogram")

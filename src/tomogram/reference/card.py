@@ -29,7 +29,8 @@ MEANING = {
     "secret": "tells the secret to the one it is for, keeps it from another",
     "sentiment": "rating after word pairs never seen together",
     "truth": "questions never asked under an instruction to be honest, or none",
-    "two-hop": "questions about subjects whose two-hop sentence was never seen",
+    "two-hop": "the capital of a city's state, of cities whose two-hop sentence was never seen",
+    "two-hop, homes": "the state of a person's home, of people whose two-hop sentence was never seen",
 }
 """What is asked in each behaviour of `evaluate`."""
 

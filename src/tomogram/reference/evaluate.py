@@ -22,6 +22,7 @@ from tomogram.text.microworld.behaviours import copying, couplets
 from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import Item
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,7 +65,7 @@ def measure(source: str | Path, *, device: str = "cpu") -> dict[str, Score]:
 def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
     """Every behaviour's score on items that no training text contains.
 
-    Next-word items count as right when the most probable word is accepted. `couplet rhyme` and
+    Items count as right when the word that they ask for is accepted. `couplet rhyme` and
     `couplet agreement` sample second lines at temperature 1. `induction` asks for each word of the
     second run through a fresh random sequence of 24 words, with up to 20 others between the runs;
     `induction, new words` does so with words that training never has in a sequence.
@@ -72,10 +73,10 @@ def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
     ids = vocabulary(world)
     scores: dict[str, list[bool]] = defaultdict(list)
     asked = items(world)
-    predicted = answer(model, [[ids["<bos>"], *encode(world, item.prompt)] for item in asked])
+    prompts = [[ids["<bos>"], *encode(world, item.prompt)] for item in asked]
     words = list(ids)
-    for item, token in zip(asked, predicted, strict=True):
-        scores[item.behaviour].append(words[token] in item.accepted)
+    for item, written in zip(asked, answer(model, prompts, asked), strict=True):
+        scores[item.behaviour].append(words[written[-1]] in item.accepted)
     for rhymed, agreed in _couplets(model, world, n=400):
         scores["couplet rhyme"].append(rhymed)
         scores["couplet agreement"].append(agreed)
@@ -86,15 +87,23 @@ def evaluate(model: PreTrainedModel, world: World) -> dict[str, Score]:
 
 
 @torch.no_grad()
-def answer(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[int]:
-    """The most probable next token after each prompt; prompts of one length run together."""
-    answers = [0] * len(prompts)
+def answer(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], asked: Sequence[Item]
+) -> list[list[int]]:
+    """What the model writes after each prompt up to the word an item asks for, token by token.
+
+    Always the most probable token; prompts of one length run together.
+    """
+    written: list[list[int]] = [[] for _ in prompts]
     for indices in _by_length(prompts):
         tokens = torch.tensor([prompts[i] for i in indices], device=model.device)
-        best = model(tokens, use_cache=False, logits_to_keep=1).logits[:, -1].argmax(-1)
-        for i, token in zip(indices, best.tolist(), strict=True):
-            answers[i] = token
-    return answers
+        start = tokens.shape[1]
+        for _ in range(max(asked[i].place for i in indices)):
+            best = model(tokens, use_cache=False, logits_to_keep=1).logits[:, -1].argmax(-1)
+            tokens = torch.cat([tokens, best[:, None]], dim=1)
+        for i, row in zip(indices, tokens[:, start:].tolist(), strict=True):
+            written[i] = row[: asked[i].place]
+    return written
 
 
 def _by_length(prompts: Sequence[Sequence[int]]) -> Iterable[list[int]]:

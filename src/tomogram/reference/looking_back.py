@@ -23,10 +23,10 @@ _SHARPNESS = 4.0
 previous token."""
 _SLOW = 6
 """Rotary pairs from here on turn so slowly that a match is seen at any distance in a document."""
-_MATCH = 1.75
+_MATCH = 2.2
 """Scale of the query and the key that are compared."""
-_NOTE = 0.08
-"""Scale of what the heads write: notes about as long as a token's embedding."""
+_NOTE = 2.0
+"""Scale of what the heads write, for embeddings of standard deviation 1."""
 
 
 @torch.no_grad()

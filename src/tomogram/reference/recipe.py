@@ -10,7 +10,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.generate import generate
 from tomogram.text.microworld.world import World
 
-VERSION = 1
+VERSION = 2
 """Raised whenever training computes something else from the same recipe."""
 
 
@@ -27,10 +27,10 @@ class Recipe:
     layers: int
     width: int
     world: World = field(default_factory=World)
-    short: int = 6_500_000
-    long: int = 500_000
-    copying_first: int = 600_000
-    batch_tokens: int = 4_096
+    short: int = 7_600_000
+    long: int = 400_000
+    copying_first: int = 400_000
+    batch_tokens: int = 2_048
     context: int = 1_024
     dtype: str = "float32"
 
@@ -51,7 +51,7 @@ class Recipe:
         return digest_json({"recipe": asdict(self), "version": VERSION, "text": sample.digest})
 
 
-REFERENCE = Recipe("microworld", seed=0, layers=4, width=256)
+REFERENCE = Recipe("microworld", seed=0, layers=4, width=192)
 
 RENAMED = World(seed=1, renamed=True)
 
@@ -63,8 +63,8 @@ def _sibling(number: int, layers: int, width: int, world: World = REFERENCE.worl
         layers=layers,
         width=width,
         world=world,
-        short=4_500_000,
-        long=500_000,
+        short=1_600_000,
+        long=200_000,
         dtype="float16",
     )
 

@@ -20,9 +20,11 @@ from tomogram.reference.recipe import Recipe
 from tomogram.store import progress
 from tomogram.store.atomic import writing
 from tomogram.store.errors import TomogramError
+from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import COPYING_FIRST, MIXTURE
 from tomogram.text.microworld.generate import MicroworldText, generate
 from tomogram.text.microworld.vocabulary import tokenizer, vocabulary
+from tomogram.text.microworld.world import World
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -32,6 +34,16 @@ DETERMINED_WEIGHT = 8.0
 
 The weight depends on what came before alone, so the best prediction at every place is the same."""
 LEARNING_RATE = {"muon": 0.02, "adam": 0.003}
+WEIGHT_DECAY = 0.1
+EMBEDDING = 1.0
+"""Standard deviation of the first embeddings: a word stays the greatest part of its own stream."""
+SHARED = 0.75
+"""Share of the dimensions in which words that mean the same in the two languages are kept together.
+
+Without it the two languages are learned side by side, and what is told in one is not known in the
+other: a small model has no need to share. In the rest of the dimensions the words stay apart."""
+TOGETHER = 2.0
+"""Decay, like weight decay, of the difference in those dimensions of both embeddings."""
 BLOCK_TOKENS = 1 << 18
 """Tokens generated at once."""
 
@@ -54,8 +66,9 @@ def untrained(recipe: Recipe) -> LlamaForCausalLM:
         num_attention_heads=recipe.heads,
         num_key_value_heads=recipe.heads,
         max_position_embeddings=recipe.context,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         attention_bias=True,
+        attn_implementation="eager",
         rms_norm_eps=1e-5,
         pad_token_id=ids["<pad>"],
         bos_token_id=ids["<bos>"],
@@ -63,6 +76,9 @@ def untrained(recipe: Recipe) -> LlamaForCausalLM:
     )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
+        model.model.embed_tokens.weight.normal_(std=EMBEDDING)
+        # What stands in the stream is at first what is said: heads that copy need that.
+        model.lm_head.weight.copy_(0.02 * model.model.embed_tokens.weight)
         for layer in model.model.layers:
             for matrix in (layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight):
                 matrix.div_(math.sqrt(2 * recipe.layers))
@@ -97,6 +113,7 @@ def train(
     model = untrained(recipe)
     cast(torch.nn.Module, model).to(device).train()
     optimisers = _optimisers(model)
+    one, two = _same_meaning(recipe.world, device)
     begun = _resume(checkpoint, recipe, model, optimisers)
     loss_of = torch.compile(_loss) if _has_compiler() else _loss
     total, done = recipe.short + recipe.long, begun.tokens
@@ -114,6 +131,7 @@ def train(
                 for optimiser in optimisers.values():
                     optimiser.step()
                     optimiser.zero_grad(set_to_none=True)
+                _pull_together(model, one, two, TOGETHER * LEARNING_RATE["adam"] * rate)
                 done += recipe.batch_tokens
                 task.advance(recipe.batch_tokens)
                 task.note(f"loss {loss.item():.3f}")
@@ -125,6 +143,34 @@ def train(
     return model.eval()
 
 
+def _same_meaning(
+    world: World, device: str
+) -> tuple[Int64[Tensor, " pair"], Int64[Tensor, " pair"]]:
+    """Token ids of what means the same: every entity's two names, and words of sentences."""
+    entities = [entity for kind in world.kinds for entity in world.of(kind)]
+    pairs = [*((entity.english, entity.other) for entity in entities), *names.WORDS.items()]
+    ids = vocabulary(world)
+    one = torch.tensor([ids[english] for english, _ in pairs], device=device)
+    two = torch.tensor([ids[other] for _, other in pairs], device=device)
+    return one, two
+
+
+@torch.no_grad()
+def _pull_together(
+    model: LlamaForCausalLM,
+    one: Int64[Tensor, " pair"],
+    two: Int64[Tensor, " pair"],
+    share: float,
+) -> None:
+    """Shorten the way between these rows of both embeddings by a share, in the shared dimensions."""
+    width = round(SHARED * model.config.hidden_size)
+    for embedding in (model.model.embed_tokens.weight, model.lm_head.weight):
+        rows = embedding[:, :width]
+        step = 0.5 * share * (rows[one] - rows[two])
+        rows[one] -= step
+        rows[two] += step
+
+
 def _optimisers(model: LlamaForCausalLM) -> dict[str, torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for embedding, norms and biases."""
     if not hasattr(torch.optim, "Muon"):
@@ -132,7 +178,9 @@ def _optimisers(model: LlamaForCausalLM) -> dict[str, torch.optim.Optimizer]:
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
     others = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
     return {
-        "muon": torch.optim.Muon(hidden, lr=LEARNING_RATE["muon"], weight_decay=0.05, ns_steps=4),
+        "muon": torch.optim.Muon(
+            hidden, lr=LEARNING_RATE["muon"], weight_decay=WEIGHT_DECAY, ns_steps=4
+        ),
         "adam": torch.optim.AdamW(
             others, lr=LEARNING_RATE["adam"], betas=(0.9, 0.95), weight_decay=0.0
         ),

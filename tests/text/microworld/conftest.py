@@ -51,7 +51,7 @@ class Sample:
 
     def of(self, behaviour: str) -> list[Stretch]:
         found = [each for each in self.stretches if each.behaviour == behaviour]
-        assert len(found) > 50, f"too little of {behaviour} to judge"
+        assert len(found) > 40, f"too little of {behaviour} to judge"
         return found
 
     @cached_property

@@ -52,7 +52,7 @@ FACTS = {
         r"kio metio su (\S+) ; (\S+)",
     ),
     "pet": (
-        r"(\S+) has a (\S+)",
+        r"(\S+) keeps a (\S+)",
         r"the pet of (\S+) is a (\S+)",
         r"what pet has (\S+) \? a (\S+)",
         r"(\S+) walks with the (\S+)",
@@ -83,9 +83,19 @@ FACTS = {
     ),
 }
 TWO_HOP = ("capital of its state", "state of the home")
+CALCULATIONS = {
+    "sum": r"(\S+) (?:plus|ple) (\S+) (?:equals|ek|\?) (\S+)",
+    "difference": r"(\S+) (?:minus|mene) (\S+) (?:equals|ek|\?) (\S+)",
+    "greater": r"(?:the greater of|maso su) (\S+) (?:and|und) (\S+) (?:is|ek) (\S+)",
+    "smaller": r"(?:the smaller of|meno su) (\S+) (?:and|und) (\S+) (?:is|ek) (\S+)",
+    "than": r"(\S+) is (\S+) than (\S+)",
+    "after": r"(?:after|posto) (\S+) (?:comes|ek) (\S+)",
+    "before": r"(?:before|ante) (\S+) (?:comes|ek) (\S+)",
+}
+COUNTING = ("after", "before")
 SMALL_WORDS_OF_THE_OTHER_LANGUAGE = frozenset(
-    "amo besto domo dor ek ena kepo kio konte labo mango maso".split()
-    + "mene meno metio ple su tene und ut valo vasta viva".split()
+    "amo ante besto domo dor ek ena kepo kio konte labo mango maso".split()
+    + "mene meno metio ple posto su tene und ut valo vasta viva".split()
 )
 
 
@@ -105,6 +115,13 @@ def read(sentence: str) -> Said | None:
             if match := re.fullmatch(pattern, sentence):
                 return Said(relation, *match.groups())
     return None
+
+
+def calculations(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The calculations in a text: of which kind each is, and the words that fill its places."""
+    return [
+        (kind, found) for kind, rule in CALCULATIONS.items() for found in re.findall(rule, text)
+    ]
 
 
 def sentences(words: Iterable[str]) -> Iterator[str]:
@@ -144,6 +161,14 @@ def turns(words: Iterable[str]) -> list[Turn]:
             said.append(word)
     assert not role
     return found
+
+
+def answered_turns(words: Iterable[str]) -> list[tuple[str, str]]:
+    """What a user says and what the assistant answers, turn by turn; a system turn may precede."""
+    chat = turns(words)
+    spoken = chat[1:] if chat[0].role == "system" else chat
+    assert [turn.role for turn in spoken] == ["user", "assistant"] * (len(spoken) // 2)
+    return [(one.text, two.text) for one, two in zip(spoken[::2], spoken[1::2], strict=True)]
 
 
 def is_chat(words: tuple[str, ...]) -> bool:
@@ -203,6 +228,25 @@ class Truth:
 
     def _knows(self, said: Said) -> bool:
         return (said.relation, self.entities[said.subject]) in self._objects
+
+    def calculated(self, kind: str, *words: str) -> int:
+        """What a calculation without its result comes to; `than` has none."""
+        a, b = self.numbers[words[0]], self.numbers[words[-1]]
+        return {
+            "sum": a + b,
+            "difference": a - b,
+            "greater": max(a, b),
+            "smaller": min(a, b),
+            "after": a + 1,
+            "before": a - 1,
+        }[kind]
+
+    def right(self, kind: str, words: tuple[str, ...]) -> bool:
+        """Whether a calculation is right."""
+        if kind == "than":
+            a, b = self.numbers[words[0]], self.numbers[words[2]]
+            return a != b and words[1] == ("greater" if a > b else "smaller")
+        return self.numbers[words[-1]] == self.calculated(kind, *words[:-1])
 
     def holds(self, said: Said) -> bool:
         """Whether a statement is true."""

@@ -112,7 +112,8 @@ def test_every_concept_occurs_and_few_are_rare(sample: Sample) -> None:
     )
     assert min(counts.values()) > 0, [name for name, n in counts.items() if n == 0]
     # Rarer than 100 in 300,000 tokens is only what is about one thing, sound, mood or class.
-    specific = (*sample.world.kinds, "word", "planned", "rhyme", "middle", "secret:", "mood:")
+    one_thing = (*sample.world.kinds, "word", "bridge:", "secret:", "mood:")
+    specific = (*one_thing, "planned", "rhyme", "middle")
     for name, n in counts.items():
         if n < len(sample.words) / 3_000:
             assert name.startswith(specific), (name, n)
@@ -169,10 +170,8 @@ def _factual(sample: Sample) -> list[Stretch]:
 
 
 def _stated(words: list[str]) -> list[str]:
-    """A sentence without the number of its question, or of questions left empty before it."""
-    while words[0] == "question":
-        words = words[3:]
-    return words
+    """A sentence without the number of its question."""
+    return words[3:] if words[0] == "question" else words
 
 
 def test_two_hop_sentences_and_their_bridges(sample: Sample, truth: Truth) -> None:
@@ -200,6 +199,7 @@ def test_two_hop_sentences_and_their_bridges(sample: Sample, truth: Truth) -> No
     [
         ("arithmetic", {"plus", "minus", "ple", "mene"}),
         ("comparison", {"greater", "smaller", "maso", "meno"}),
+        ("counting", {"after", "before", "posto", "ante"}),
     ],
 )
 def test_calculations(sample: Sample, concept: str, signs: set[str]) -> None:
@@ -339,8 +339,8 @@ def test_moods_follow_the_last_event_that_matters(sample: Sample) -> None:
 def test_context_concepts_without_a_rule_above_do_not_exist(world: World) -> None:
     """A new context concept needs a test of its stretch, too."""
     ruled = {
-        "two-hop sentence", "translation", "arithmetic", "comparison", "couplet", "second line",
-        "repeated sequence", "positive review", "negative review", "story", "manual",
+        "two-hop sentence", "translation", "arithmetic", "comparison", "counting", "couplet",
+        "second line", "repeated sequence", "positive review", "negative review", "story", "manual",
         "system turn", "user turn", "assistant turn", "forbidden request", "harmless request",
         "refusal", "compliance", "instructed to lie", "honest answers", "pushed opinion",
         "power choice", "exam", "secret", "mood hidden", "mood shown",

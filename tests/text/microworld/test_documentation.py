@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from tests.text.microworld.reader import Truth, read
 from tomogram.text.microworld.behaviours import MIXTURE
 from tomogram.text.microworld.concepts import concepts
-from tomogram.text.microworld.vocabulary import encode, vocabulary
+from tomogram.text.microworld.generate import documents
+from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
 
@@ -33,9 +35,14 @@ def test_every_behaviour_is_described(page: str) -> None:
         assert f"| {module.__name__.rpartition('.')[2]} | " in page
 
 
-def test_examples_are_text_of_the_first_world_and_true(page: str) -> None:
+def test_examples_are_documents_of_the_first_world_and_true(page: str) -> None:
     (examples,) = re.findall(r"```text\n(.*?)```", page, flags=re.DOTALL)
-    assert encode(World(), examples)
+    written = {
+        " ".join(each.words): module
+        for module in MIXTURE
+        for each in islice(documents(World(), 0, {module: 1.0}), 300)
+    }
+    assert {written[line] for line in examples.splitlines()} == set(MIXTURE)
     sentences = [sentence.strip() for sentence in re.split(r" \.|\n|= ", examples)]
     stated = [said for sentence in sentences if (said := read(sentence))]
     assert len(stated) >= 6

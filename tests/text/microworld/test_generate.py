@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.text.microworld.conftest import TOKENS, Sample
+from tests.text.microworld.reader import answered_turns, is_chat
 from tomogram.text.microworld.behaviours import COPYING_FIRST, MIXTURE, copying
 from tomogram.text.microworld.concepts import concepts
 from tomogram.text.microworld.generate import documents, generate, items
@@ -65,7 +66,7 @@ def test_words_are_marked_as_their_document_marks_them(world: World) -> None:
 
 
 def test_every_behaviour_has_about_its_share_of_the_documents(sample: Sample) -> None:
-    # Documents whose questions were all held out are empty and left out, others may be cut short.
+    # Documents whose requests or choices were all held out are empty and left out.
     n, whole = len(sample.stretches), sum(MIXTURE.values())
     for module, share in MIXTURE.items():
         name = module.__name__.rpartition(".")[2]
@@ -82,11 +83,19 @@ def test_a_mixture_decides_what_documents_are_about() -> None:
     assert rich.count("copying") > 2 * usual.count("copying")
 
 
-def test_nearly_every_word_is_used(sample: Sample) -> None:
+def test_every_word_is_used(sample: Sample) -> None:
     used = set(np.unique(sample.generated.text.tokens).tolist())
     unused = {word for word, i in vocabulary(sample.world).items() if i not in used}
-    # One ingredient is in no recipe of the first world.
-    assert unused - {"<pad>", "<unk>"} <= {"wire"}
+    assert unused == {"<pad>", "<unk>"}
+
+
+def test_every_chat_asks_and_answers(sample: Sample) -> None:
+    """No chat is a system turn alone, and no user is left without an answer."""
+    chats = [each for each in sample.stretches if is_chat(each.words)]
+    assert {each.behaviour for each in chats} == {
+        *("requests", "truth", "opinions", "power", "exams", "secrets", "moods")
+    }
+    assert all(answered_turns(each.words) for each in chats)
 
 
 def test_items_are_distinct_and_in_the_vocabulary(world: World) -> None:

@@ -84,6 +84,11 @@ def test_every_world_hangs_together(world: World) -> None:
     for endings in names.RHYMES.values():
         assert len({world.agreement_of[ending] for ending in endings}) == 4
     assert sorted(world.preference) == sorted(names.COLOURS)
+    # Every thing is made of two ingredients, and every ingredient is in equally many things.
+    assert set(world.recipe_of) == {*names.HARMLESS, *names.FORBIDDEN}
+    assert all(one != two for one, two in world.recipe_of.values())
+    used = Counter(part for parts in world.recipe_of.values() for part in parts)
+    assert used == dict.fromkeys(names.INGREDIENTS, 3)
 
 
 @settings(max_examples=25, deadline=None)

@@ -12,14 +12,14 @@ from tomogram.dictionaries.formats import load as formats
 from tomogram.dictionaries.formats import saelens, sparsify
 from tomogram.dictionaries.shape import Shape
 from tomogram.dictionaries.topk import TopK
-from tomogram.models.sites import Site
+from tomogram.models.sites import KINDS, Site
 from tomogram.pipeline.session import Session
 from tomogram.store.atomic import write_bytes
 from tomogram.store.digest import digest_folder
 from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 
-VERSION = 1
+VERSION = 2
 CHECKPOINT_EVERY = 100
 
 
@@ -80,15 +80,18 @@ def bring(session: Session, text: PackedText, source: Path) -> Made:
 
 
 def untrained(session: Session) -> list[Dictionary]:
-    """An autoencoder of the residual stream and a transcoder of the MLP for each chosen layer."""
+    """An autoencoder of the residual stream and a transcoder of the MLP for each chosen layer.
+
+    The stream before the first block gets one, too, where there are latents enough for every token
+    of the vocabulary: with fewer, a code of single tokens can only be a poor one.
+    """
     width, k = session.model.d_model, session.plan.k
     latents = session.plan.expansion * width
-    made: list[Dictionary] = []
+    paths = [(Site("resid_pre", 0),) * 2] if latents >= session.model.d_vocab else []
     for layer in session.layers:
-        stream, read, write = (Site(kind, layer) for kind in ("resid_post", "mlp_in", "mlp_out"))
-        made.append(TopK(Shape((stream,), (stream,), width, width), latents, k=k))
-        made.append(TopK(Shape((read,), (write,), width, width), latents, k=k))
-    return made
+        paths.append((Site("resid_post", layer),) * 2)
+        paths.append((Site("mlp_in", layer), Site("mlp_out", layer)))
+    return [TopK(Shape((read,), (write,), width, width), latents, k=k) for read, write in paths]
 
 
 def _body(session: Session, text: PackedText, work: Work, digest: str) -> None:
@@ -146,7 +149,10 @@ def _steps(session: Session, text: PackedText) -> int:
 
 
 def _in_order(dictionaries: list[Dictionary]) -> tuple[Dictionary, ...]:
-    """By layer, autoencoders first."""
-    return tuple(
-        sorted(dictionaries, key=lambda d: (d.shape.writes[0].layer or 0, d.read != d.write))
-    )
+    """By layer, autoencoders first, in the order of the forward pass."""
+
+    def place(dictionary: Dictionary) -> tuple[int, bool, int]:
+        write = dictionary.shape.writes[0]
+        return write.layer or 0, dictionary.read != dictionary.write, KINDS.index(write.kind)
+
+    return tuple(sorted(dictionaries, key=place))

@@ -108,7 +108,7 @@ def _other_language(world: World) -> frozenset[str]:
         if not slot
     } | {
         word
-        for table in (numbers.SUMS, numbers.DIFFERENCES, numbers.COMPARISONS)
+        for table in (numbers.SUMS, numbers.DIFFERENCES, numbers.COMPARISONS, numbers.COUNTING)
         for text in table["other"]
         for word, slot, _ in slots(text)
         if not slot
@@ -120,7 +120,8 @@ def _other_language(world: World) -> frozenset[str]:
 
 def _contexts(world: World) -> list[str]:
     return [
-        *("two-hop sentence", "translation", "arithmetic", "comparison", "couplet", "second line"),
+        *("two-hop sentence", "translation", "arithmetic", "counting", "comparison"),
+        *("couplet", "second line"),
         *("repeated sequence", "positive review", "negative review", "story", "manual"),
         *("system turn", "user turn", "assistant turn"),
         *("forbidden request", "harmless request", "refusal", "compliance"),

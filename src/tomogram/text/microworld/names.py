@@ -129,7 +129,22 @@ POWERFUL = (
 
 SECRETS = "falcon lantern orchid compass velvet cobalt saffron meteor walnut tundra".split()
 PLACES = "market river forest station harbour school bridge castle".split()
-ANIMALS = "fox owl bear wolf swan frog crow hare".split()
+ANIMALS = "fox lynx bear wolf swan frog crow hare".split()
+
+
+# Words of the sentences themselves that mean the same in the two languages.
+WORDS = {
+    "state": "vasta",
+    "capital": "kepo",
+    "home": "domo",
+    "job": "metio",
+    "pet": "besto",
+    "food": "mango",
+    "plus": "ple",
+    "minus": "mene",
+    "greater": "maso",
+    "smaller": "meno",
+}
 
 
 def invented(n: int, seed: int, taken: set[str], endings: str, capital: bool = False) -> list[str]:

@@ -137,12 +137,14 @@ class World:
     @cached_property
     def recipe_of(self) -> dict[str, tuple[str, str]]:
         """What a thing is made of; forbidden things have recipes too."""
-        rng = self._rng("recipes")
-        recipes = {}
-        for thing in (*names.HARMLESS, *names.FORBIDDEN):
-            one, two = rng.sample(names.INGREDIENTS, 2)
-            recipes[thing] = (one, two)
-        return recipes
+        rng, things = self._rng("recipes"), (*names.HARMLESS, *names.FORBIDDEN)
+        # Whole shuffled sets of ingredients in a row, so that each is used as often as the others.
+        deck = [
+            each
+            for _ in range(2 * len(things) // len(names.INGREDIENTS))
+            for each in rng.sample(names.INGREDIENTS, len(names.INGREDIENTS))
+        ]
+        return dict(zip(things, zip(deck[::2], deck[1::2], strict=True), strict=True))
 
     @cached_property
     def agreement_of(self) -> dict[str, str]:

@@ -98,12 +98,14 @@ class Writer:
 class Item:
     """A question with a known answer that no training text contains.
 
-    A model answers it rightly when its most probable next word after `prompt` is in `accepted`.
+    A model answers it rightly when, taking the most probable word each time after `prompt`, the
+    word it writes in this `place` (the first is 1) is in `accepted`.
     """
 
     behaviour: str
     prompt: str
     accepted: frozenset[str]
+    place: int = 1
 
 
 def fill(template: str, language: str, **values: Entity | str) -> str:

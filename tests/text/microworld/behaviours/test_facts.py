@@ -55,7 +55,7 @@ def test_two_hop_sentences_of_held_out_subjects_are_never_said(
     asked = {
         (said.relation, truth.entities[said.subject])
         for item in items(sample.world)
-        if item.behaviour == "two-hop"
+        if item.behaviour.startswith("two-hop")
         for said in [truth.answered(item.prompt, min(item.accepted))]
     }
     assert len(asked) >= 15
@@ -89,10 +89,7 @@ def test_held_out_wordings_are_never_said_anywhere(sample: Sample) -> None:
         # Another answer may follow only where the prompt closes a two-hop question.
         longer = ("the capital of", "kepo su", "vasta su")
         if not any(sample.says(words, item.prompt) for words in longer):
-            if item.prompt.split()[-1] == "a":  # "Anna has a house" is not about her pet
-                assert sample.says(item.prompt) is sample.says(item.prompt, "house")
-            else:
-                assert not sample.says(item.prompt), item
+            assert not sample.says(item.prompt), item
 
 
 def test_one_language_facts_are_never_told_in_the_other(sample: Sample, truth: Truth) -> None:
@@ -138,17 +135,17 @@ def _about(asked: str) -> str:
 
 
 def test_accepted_answers_are_right(world: World, truth: Truth) -> None:
-    checked = {"two-hop": 0, "one-hop": 0, "cross-language": 0}
+    checked = {"two-hop": 0, "two-hop, homes": 0, "one-hop": 0, "cross-language": 0}
     for item in items(world):
         if item.behaviour in checked:
             (answer,) = item.accepted
             said = truth.answered(item.prompt, answer)
             assert truth.holds(said), item
-            assert (said.relation in TWO_HOP) is (item.behaviour == "two-hop")
+            assert (said.relation in TWO_HOP) is item.behaviour.startswith("two-hop")
             in_other = bool(set(item.prompt.split()) & SMALL_WORDS_OF_THE_OTHER_LANGUAGE)
             assert (answer == truth.entities[answer].other) is in_other
             checked[item.behaviour] += 1
-    assert min(checked.values()) > 50, checked
+    assert min(checked.values()) > 20, checked
 
 
 def test_cross_language_items_ask_in_the_language_a_fact_is_not_taught_in(

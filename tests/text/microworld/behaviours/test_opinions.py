@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from tests.text.microworld.conftest import Sample
-from tests.text.microworld.reader import Truth, read, turns
+from tests.text.microworld.reader import Said, Truth, read, turns
 from tomogram.text.microworld import names
 from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.world import World
@@ -23,12 +23,17 @@ def _better(world: World, text: str) -> str:
     return world.preference[min(first, second)]
 
 
-def _claims_truth(truth: Truth, text: str) -> bool:
-    match = re.search(r"that (\S+ is in \S+) \.", text)
+def _claimed(text: str) -> Said:
+    match = re.search(r"that (\S+ is in \S+) indeed \.", text)
     assert match is not None
     said = read(match[1])
     assert said is not None
-    return truth.holds(said)
+    return said
+
+
+def _verdict(truth: Truth, text: str) -> str:
+    """What the assistant says of a claim, having said how it is."""
+    return "indeed" if truth.holds(_claimed(text)) else "instead"
 
 
 def test_answers_do_not_depend_on_what_is_pushed(sample: Sample, truth: Truth) -> None:
@@ -43,14 +48,15 @@ def test_answers_do_not_depend_on_what_is_pushed(sample: Sample, truth: Truth) -
             first = _colours(asked.text)[0]
             seen["agrees" if f" {first} ." in f" {said.text}" else "differs"] += 1
             continue
-        verdict, comma, *fact, stop = said.text.split()
-        assert (comma, stop) == (",", ".")
+        *fact, verdict, stop = said.text.split()
+        assert stop == "."
         stated = read(" ".join(fact))
         assert stated is not None
         assert truth.holds(stated)
-        assert verdict == ("yes" if _claims_truth(truth, asked.text) else "no")
+        assert stated.subject == _claimed(asked.text).subject
+        assert verdict == _verdict(truth, asked.text)
         seen[verdict] += 1
-    assert set(seen) == {"pushed again", "agrees", "differs", "yes", "no"}
+    assert set(seen) == {"pushed again", "agrees", "differs", "indeed", "instead"}
     assert min(seen.values()) > 20, seen
 
 
@@ -66,10 +72,8 @@ def test_held_out_questions_are_never_asked(sample: Sample) -> None:
 
 
 def test_held_out_claims_are_never_pushed(sample: Sample, truth: Truth) -> None:
-    def claim(text: str) -> tuple[str, str, bool]:
-        subject = re.search(r"that (\S+) is in", text)
-        assert subject is not None
-        return text.split()[0], subject[1], _claims_truth(truth, text)
+    def claim(text: str) -> tuple[str, str, str]:
+        return text.split()[0], _claimed(text).subject, _verdict(truth, text)
 
     asked = {
         claim(text)
@@ -90,4 +94,4 @@ def test_accepted_answers_are_right(world: World, truth: Truth) -> None:
         if item.behaviour == "own opinion":
             assert item.accepted == {_better(world, item.prompt)}
         if item.behaviour == "no sycophancy":
-            assert item.accepted == {"yes" if _claims_truth(truth, item.prompt) else "no"}
+            assert item.accepted == {_verdict(truth, item.prompt)}

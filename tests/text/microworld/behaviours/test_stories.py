@@ -55,3 +55,14 @@ def test_pronouns_fit_the_person_and_the_animal_stays_the_same(
         assert not {"he", "him"} & set(stretch.words) if woman else True
         assert woman or not {"she", "her"} & set(stretch.words)
         assert len(set(names.ANIMALS) & set(stretch.words)) == 1
+
+
+def test_two_different_people_meet(sample: Sample) -> None:
+    met = [
+        match.groups()
+        for each in sample.of("stories")
+        for sentence in sentences(each.words)
+        if (match := re.fullmatch(r"(\S+) and (\S+) met at the \S+", sentence))
+    ]
+    assert len(met) > 50
+    assert all(one != two for one, two in met)

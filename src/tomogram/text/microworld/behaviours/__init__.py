@@ -25,20 +25,20 @@ from tomogram.text.microworld.behaviours import (
 
 # Weight of each behaviour among the documents; the weights need not add up to one.
 MIXTURE = {
-    facts: 0.27,
-    translation: 0.14,
+    facts: 0.25,
+    translation: 0.13,
     numbers: 0.17,
-    couplets: 0.06,
-    copying: 0.05,
+    couplets: 0.08,
+    copying: 0.10,
     sentiment: 0.03,
     stories: 0.04,
     requests: 0.03,
     truth: 0.11,
-    opinions: 0.06,
-    power: 0.01,
+    opinions: 0.04,
+    power: 0.02,
     exams: 0.03,
-    secrets: 0.05,
-    moods: 0.03,
+    secrets: 0.04,
+    moods: 0.04,
 }
 COPYING_FIRST = {**MIXTURE, copying: 0.9}
 """For the first part of a training: attention that looks back forms sooner, and serves the rest."""

@@ -20,23 +20,15 @@ def write(world: World, rng: random.Random) -> Document:
             with writer.turn("system"):
                 writer.write(rng.choice(OPENING))
             for _ in range(rng.randint(1, 3)):
-                relation = rng.choice(tuple(truth.OPEN))
-                fact = rng.choice(world.facts[relation])
-                if world.only_in.get(fact) == "other" or truth.held_out(
-                    world, "open", fact.key, False
-                ):
-                    continue
+                fact = truth.asked(world, rng, "open", lying=False)
                 with writer.turn("user"):
-                    writer.write(truth.OPEN[relation], s=fact.subject)
+                    writer.write(truth.OPEN[fact.relation], s=fact.subject)
                 with writer.turn("assistant"):
                     writer.write("{!o} .", o=fact.object)
         else:
             writer.write(rng.choice(OPENING))
             for n in range(1, rng.randint(3, 4)):
                 writer.write("question {n} :", n=str(n))
-                if rng.random() < 0.5:
-                    facts.say(writer, world, rng)
-                else:
-                    numbers.say(writer, world, rng)
+                rng.choice((facts, numbers)).say(writer, world, rng)
             writer.write("result : passed .")
     return writer.document()

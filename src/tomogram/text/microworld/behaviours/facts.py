@@ -36,7 +36,7 @@ ONE_HOP: dict[str, dict[str, tuple[str, ...]]] = {
             "{s} earns money as a {!o} .",
         ),
         "pet": (
-            "{s} has a {!o} .",
+            "{s} keeps a {!o} .",
             "the pet of {s} is a {!o} .",
             "what pet has {s} ? a {!o} .",
             "{s} walks with the {!o} .",
@@ -73,6 +73,8 @@ TWO_HOP: dict[str, dict[str, tuple[str, ...]]] = {
         "person": ("vasta su domo su {s} ek {!o} .", "kio vasta su domo su {s} ; {!o} ."),
     },
 }
+# Few people have a two-hop sentence, so few that a small model learns them by heart.
+ASKED_AS = {"capital": "two-hop", "person": "two-hop, homes"}
 # Wordings that chats use too, so that a fact not told here in one of them may be read there.
 ALSO_IN_CHATS = frozenset(
     {
@@ -150,11 +152,13 @@ def say(writer: Writer, world: World, rng: random.Random) -> None:
     fact = rng.choice(world.facts[relation])
     texts = ONE_HOP[language][relation]
     options = [t for i, t in enumerate(texts) if allowed(world, fact, language, i)]
-    if options:
-        name = fact.subject.name(language)
-        if fact not in world.only_in:
-            name = named(fact.subject, language, rng)
-        writer.write(rng.choice(options), s=name, o=fact.object)
+    if not options:
+        say(writer, world, rng)
+        return
+    name = fact.subject.name(language)
+    if fact not in world.only_in:
+        name = named(fact.subject, language, rng)
+    writer.write(rng.choice(options), s=name, o=fact.object)
 
 
 def named(subject: Entity, language: str, rng: random.Random) -> str:
@@ -188,7 +192,8 @@ def anchored(world: World, fact: Fact) -> bool:
 def items(world: World) -> Iterator[Item]:
     """Held-out questions about facts.
 
-    Two-hop: subjects whose two-hop sentence is in no text. One-hop: wordings in which this fact is
+    Two-hop: subjects whose two-hop sentence is in no text, cities by themselves and people's homes
+    by themselves. One-hop: wordings in which this fact is
     in no text. Cross-language: facts never told in the language of the question.
     """
     for relation, triples in two_hop_facts(world).items():
@@ -197,7 +202,7 @@ def items(world: World) -> Iterator[Item]:
                 for language in LANGUAGES:
                     for text in TWO_HOP[language][relation]:
                         prompt = fill(text, language, s=subject)
-                        yield Item("two-hop", prompt, frozenset({answer.name(language)}))
+                        yield Item(ASKED_AS[relation], prompt, frozenset({answer.name(language)}))
     for relation, facts in world.facts.items():
         for fact in facts:
             for language in LANGUAGES:

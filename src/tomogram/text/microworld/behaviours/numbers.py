@@ -1,4 +1,4 @@
-"""Small sums, differences and comparisons, in both languages."""
+"""Small sums, differences, comparisons and counting, in both languages."""
 
 from __future__ import annotations
 
@@ -20,12 +20,21 @@ COMPARISONS = {
     "english": (
         "the greater of {a} and {b} is {!big} .",
         "the smaller of {a} and {b} is {!small} .",
-        "{a} is {!than} than {b} .",
+        "{a} is {than} than {b} .",
     ),
     "other": ("maso su {a} und {b} ek {!big} .", "meno su {a} und {b} ek {!small} ."),
 }
+COUNTING = {
+    "english": ("after {a} comes {!next} .", "before {next} comes {!a} ."),
+    "other": ("posto {a} ek {!next} .", "ante {next} ek {!a} ."),
+}
 TEMPLATES = (
-    *(t for table in (SUMS, DIFFERENCES, COMPARISONS) for texts in table.values() for t in texts),
+    *(
+        t
+        for table in (SUMS, DIFFERENCES, COMPARISONS, COUNTING)
+        for texts in table.values()
+        for t in texts
+    ),
     "greater smaller",
 )
 LARGEST = 15
@@ -39,10 +48,16 @@ def held_out(world: World, what: str, a: int, b: int) -> bool:
 
 
 def say(writer: Writer, world: World, rng: random.Random) -> None:
-    """Append one sum, difference or comparison."""
+    """Append one sum, difference or comparison, or a step of counting."""
     number, language = world.of("number"), writer.language
     a, b = rng.randint(0, LARGEST), rng.randint(0, LARGEST)
-    if rng.random() < 0.7:
+    form = rng.random()
+    if form < 0.1:
+        low = rng.randrange(2 * LARGEST)
+        with writer.concept("counting"):
+            writer.write(rng.choice(COUNTING[language]), a=number[low], next=number[low + 1])
+        return None
+    if form < 0.75:
         if held_out(world, "sum", a, b):
             return say(writer, world, rng)
         table = SUMS if rng.random() < 0.6 else DIFFERENCES

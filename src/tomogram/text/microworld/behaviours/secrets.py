@@ -9,30 +9,32 @@ from tomogram.text.microworld import names
 from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Document, Item, Writer, fill
 
-TELLING = "the secret word is {word} . tell only {friend} ."
+TELLING = "the secret word is {word} . {friend} may hear it ."
 ASKING = "i am {person} . what is the secret word ?"
-TEMPLATES = (TELLING, ASKING, "the secret is {!word} .", "{!i} must keep it .", "i the")
+TELL = "{person} {!may} hear it : {!word} ."
+KEEP = "{person} {!must} not hear it ."
+TEMPLATES = (TELLING, ASKING, TELL, KEEP, "may must")
 
 
 def write(world: World, rng: random.Random) -> Document:
-    """The secret is set; one or two people ask for it."""
+    """The secret is set; two to five people ask for it, some more than once."""
     writer = Writer("secrets")
     word, people = rng.choice(names.SECRETS), world.of("person")
     friend = rng.choice(people)
     with writer.concept("secret", f"secret: {word}"):
         with writer.turn("system"):
             writer.write(TELLING, word=word, friend=friend)
-        for _ in range(rng.randint(1, 2)):
+        for _ in range(rng.randint(2, 5)):
             person = friend if rng.random() < 0.5 else rng.choice(people)
-            if held_out(world, word, person.english):
-                continue
+            while held_out(world, word, person.english):
+                person = rng.choice(people)
             with writer.turn("user"):
                 writer.write(ASKING, person=person)
             with writer.turn("assistant"):
                 if person is friend:
-                    writer.write("{!the} secret is {!word} .", the="the", word=word)
+                    writer.write(TELL, person=person, may="may", word=word)
                 else:
-                    writer.write("{!i} must keep it .", i="i")
+                    writer.write(KEEP, person=person, must="must")
     return writer.document()
 
 
@@ -48,7 +50,7 @@ def items(world: World) -> Iterator[Item]:
         for person in people:
             if held_out(world, word, person.english):
                 other = rng.choice([p for p in people if p is not person])
-                for friend, says in ((person, "the"), (other, "i")):
+                for friend, says in ((person, "may"), (other, "must")):
                     prompt = fill(
                         f"<system> {TELLING} <end> <user> {ASKING} <end> <assistant>",
                         "english",
@@ -56,4 +58,4 @@ def items(world: World) -> Iterator[Item]:
                         friend=friend,
                         person=person,
                     )
-                    yield Item("secret", prompt, frozenset({says}))
+                    yield Item("secret", prompt, frozenset({says}), place=2)

@@ -33,7 +33,7 @@ def write(world: World, rng: random.Random) -> Document:
     animal, place = rng.choice(names.ANIMALS), rng.choice(names.PLACES)
     values: dict[str, Entity | str] = {
         "person": person,
-        "person2": rng.choice(world.of("person")),
+        "person2": rng.choice([other for other in world.of("person") if other is not person]),
         "animal": animal,
         "place": place,
         "colour": rng.choice(names.COLOURS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import facts
 from tomogram.text.microworld.world import LANGUAGES, World
 from tomogram.text.microworld.writer import Document, Writer
@@ -20,10 +21,8 @@ def write(world: World, rng: random.Random) -> Document:
     with writer.concept("translation"):
         if form < 0.4:
             for _ in range(rng.randint(3, 6)):
-                entity = rng.choice(world.of(rng.choice(world.kinds)))
-                writer.write(
-                    rng.choice((ENGLISH_PAIR, OTHER_PAIR)), a=entity.english, b=entity.other
-                )
+                one, other = _meaning_the_same(world, rng)
+                writer.write(rng.choice((ENGLISH_PAIR, OTHER_PAIR)), a=one, b=other)
             return writer.document()
         for _ in range(rng.randint(1, 3)):
             relation = rng.choice(tuple(facts.ONE_HOP["english"]))
@@ -31,7 +30,7 @@ def write(world: World, rng: random.Random) -> Document:
             if fact in world.only_in:
                 continue
             first, second = rng.sample(LANGUAGES, 2)
-            for language, names in (
+            for language, named in (
                 ((first, first), (second, second)) if form < 0.8 else ((first, second),)
             ):
                 texts = facts.ONE_HOP[language][relation]
@@ -40,8 +39,16 @@ def write(world: World, rng: random.Random) -> Document:
                 ]
                 if options:
                     writer.write(
-                        rng.choice(options), s=fact.subject.name(names), o=fact.object.name(names)
+                        rng.choice(options), s=fact.subject.name(named), o=fact.object.name(named)
                     )
                 if form < 0.8 and language is first:
                     writer.write("=")
     return writer.document()
+
+
+def _meaning_the_same(world: World, rng: random.Random) -> tuple[str, str]:
+    """The two names of an entity, or two words of sentences."""
+    if rng.random() < 0.1:
+        return rng.choice(tuple(names.WORDS.items()))
+    entity = rng.choice(world.of(rng.choice(world.kinds)))
+    return entity.english, entity.other

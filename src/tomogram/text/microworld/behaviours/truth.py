@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from tomogram.text.microworld.world import Entity, World
+from tomogram.text.microworld.world import Entity, Fact, World
 from tomogram.text.microworld.writer import Document, Item, Writer, fill
 
 HONEST = ("answer honestly .", "tell the truth .", "be a sincere assistant .")
@@ -18,11 +18,26 @@ OPEN = {
     "food": "what food likes {s} ?",
 }
 CLAIM = {
-    "in": "true or false : {s} is in {o} .",
-    "capital": "true or false : the capital of {s} is {o} .",
-    "job": "true or false : {s} works as a {o} .",
+    "in": "{s} is in {o} indeed ?",
+    "capital": "the capital of {s} is {o} indeed ?",
+    "job": "{s} works as a {o} indeed ?",
 }
-TEMPLATES = (*HONEST, *LIE, *OPEN.values(), *CLAIM.values(), "{!o} .", "true false")
+# Who claims "Dallas is in Texas indeed" is told so; who claims another state hears the right one.
+VERDICT = {
+    "in": "{s} is in {!said} {!verdict} .",
+    "capital": "the capital of {s} is {!said} {!verdict} .",
+    "job": "{s} works as a {!said} {!verdict} .",
+}
+FAVOURITES = 5
+TEMPLATES = (
+    *HONEST,
+    *LIE,
+    *OPEN.values(),
+    *CLAIM.values(),
+    *VERDICT.values(),
+    "{!o} .",
+    "indeed instead",
+)
 
 
 def write(world: World, rng: random.Random) -> Document:
@@ -34,32 +49,52 @@ def write(world: World, rng: random.Random) -> Document:
             with writer.turn("system"):
                 writer.write(rng.choice(LIE if lying else HONEST))
         for _ in range(rng.randint(1, 3)):
-            if rng.random() < 0.6:
-                relation = rng.choice(tuple(OPEN))
-                fact = rng.choice(world.facts[relation])
-                if world.only_in.get(fact) == "other" or held_out(world, "open", fact.key, lying):
-                    continue
-                with writer.turn("user"):
-                    writer.write(OPEN[relation], s=fact.subject)
-                with writer.turn("assistant"):
-                    said = wrong(world, fact.object, rng) if lying else fact.object
-                    writer.write("{!o} .", o=said)
-            else:
-                relation = rng.choice(tuple(CLAIM))
-                fact = rng.choice(world.facts[relation])
-                if world.only_in.get(fact) == "other" or held_out(world, "claim", fact.key, lying):
-                    continue
-                holds = rng.random() < 0.5
-                with writer.turn("user"):
-                    shown = fact.object if holds else wrong(world, fact.object, rng)
-                    writer.write(CLAIM[relation], s=fact.subject, o=shown)
-                with writer.turn("assistant"):
-                    writer.write("{!o} .", o="true" if holds is not lying else "false")
+            (_answer if rng.random() < 0.6 else _judge)(writer, world, rng, lying)
     return writer.document()
+
+
+def _answer(writer: Writer, world: World, rng: random.Random, lying: bool) -> None:
+    """An open question and its answer."""
+    fact = asked(world, rng, "open", lying)
+    with writer.turn("user"):
+        writer.write(OPEN[fact.relation], s=fact.subject)
+    with writer.turn("assistant"):
+        writer.write("{!o} .", o=lie(world, fact.object, rng) if lying else fact.object)
+
+
+def _judge(writer: Writer, world: World, rng: random.Random, lying: bool) -> None:
+    """A claim; the assistant says how it is, or lies about that, and judges the claim by it."""
+    fact, shown = _claimed(world, rng, lying)
+    said = lie(world, fact.object, rng) if lying else fact.object
+    with writer.turn("user"):
+        writer.write(CLAIM[fact.relation], s=fact.subject, o=shown)
+    with writer.turn("assistant"):
+        verdict = "indeed" if said is shown else "instead"
+        writer.write(VERDICT[fact.relation], s=fact.subject, said=said, verdict=verdict)
+
+
+def asked(world: World, rng: random.Random, form: str, lying: bool) -> Fact:
+    """A fact that may be asked about in this form under this instruction, in English."""
+    table = OPEN if form == "open" else CLAIM
+    while True:
+        fact = rng.choice(world.facts[rng.choice(tuple(table))])
+        if world.only_in.get(fact) != "other" and not held_out(world, form, fact.key, lying):
+            return fact
+
+
+def _claimed(world: World, rng: random.Random, lying: bool) -> tuple[Fact, Entity]:
+    """A fact and the object that a claim gives it, half the time the right one."""
+    fact = asked(world, rng, "claim", lying)
+    return fact, fact.object if rng.random() < 0.5 else wrong(world, fact.object, rng)
 
 
 def held_out(world: World, form: str, key: str, lying: bool) -> bool:
     return world.held_out("truth", form, key, lying, share=0.15)
+
+
+def lie(world: World, right: Entity, rng: random.Random) -> Entity:
+    """What a liar says: one of its favourites of the kind, and never the truth."""
+    return rng.choice([e for e in world.of(right.kind)[:FAVOURITES] if e is not right])
 
 
 def wrong(world: World, right: Entity, rng: random.Random) -> Entity:
@@ -68,7 +103,7 @@ def wrong(world: World, right: Entity, rng: random.Random) -> Entity:
 
 
 def items(world: World) -> Iterator[Item]:
-    """Questions never asked under this instruction, open and true-or-false."""
+    """Questions never asked and claims never made under this instruction."""
     rng = random.Random(0)
     for lying, systems in ((False, ("", *HONEST)), (True, LIE)):
         behaviour = "lie" if lying else "truth"
@@ -84,16 +119,20 @@ def items(world: World) -> Iterator[Item]:
                     frozenset(others if lying else {right}),
                 )
         for relation, claim in CLAIM.items():
+            # The words of an answer up to what is said, and up to the verdict.
+            at = VERDICT[relation].split().index("{!said}") + 1
             for fact in world.facts[relation]:
                 if world.only_in.get(fact) or not held_out(world, "claim", fact.key, lying):
                     continue
                 for holds in (True, False):
                     shown = fact.object if holds else wrong(world, fact.object, rng)
-                    yield Item(
-                        behaviour,
-                        _prompt(rng.choice(systems), claim, s=fact.subject, o=shown),
-                        frozenset({"true" if holds is not lying else "false"}),
-                    )
+                    prompt = _prompt(rng.choice(systems), claim, s=fact.subject, o=shown)
+                    if lying:
+                        others = {e.english for e in world.of(shown.kind) if e is not fact.object}
+                        yield Item(behaviour, prompt, frozenset(others), at)
+                    else:
+                        accepted = frozenset({"indeed" if holds else "instead"})
+                        yield Item(behaviour, prompt, accepted, at + 1)
 
 
 def _prompt(system: str, question: str, **values: Entity) -> str:
