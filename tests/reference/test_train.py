@@ -110,12 +110,12 @@ def test_compiled_training_is_the_same_every_time_too() -> None:
 
 
 def test_words_that_mean_the_same_are_kept_together_and_apart(trained: torch.nn.Module) -> None:
-    """In three quarters of the dimensions the two names of an entity grow alike, in the rest not."""
+    """In most of the dimensions the two names of an entity grow alike, in the others not."""
     ids, embedding = vocabulary(TINY.world), trained.get_parameter("model.embed_tokens.weight")
     entities = [entity for kind in TINY.world.kinds for entity in TINY.world.of(kind)]
     one = embedding[[ids[entity.english] for entity in entities]]
     two = embedding[[ids[entity.other] for entity in entities]]
-    shared = TINY.width * 3 // 4
+    shared = round(TINY.width * 0.85)
 
     def alike(part: slice) -> float:
         return F.cosine_similarity(one[:, part], two[:, part]).mean().item()
@@ -126,4 +126,4 @@ def test_words_that_mean_the_same_are_kept_together_and_apart(trained: torch.nn.
         untouched[[ids[entity.other] for entity in entities], :shared],
     )
     assert alike(slice(0, shared)) > before.mean().item() + 0.1
-    assert abs(alike(slice(shared, None))) < 0.1
+    assert abs(alike(slice(shared, None))) < 0.2

@@ -37,7 +37,7 @@ LEARNING_RATE = {"muon": 0.02, "adam": 0.003}
 WEIGHT_DECAY = 0.1
 EMBEDDING = 1.0
 """Standard deviation of the first embeddings: a word stays the greatest part of its own stream."""
-SHARED = 0.75
+SHARED = 0.85
 """Share of the dimensions in which words that mean the same in the two languages are kept together.
 
 Without it the two languages are learned side by side, and what is told in one is not known in the

@@ -87,8 +87,8 @@ def _informed(truth: Truth, asking: str, lying: bool) -> str:
     about = read(" ".join(claim.groups()) if claim else f"{asking} {article}_")
     assert about is not None, asking
     right = truth.answer(about.relation, about.subject)
-    favourites = [each for each in truth.world.of(right.kind)[:5] if each is not right]
-    said = (favourites[0] if lying else right).english
+    kind = truth.world.of(right.kind)
+    said = (kind[kind.index(right) - 1] if lying else right).english
     if claim is None:
         return f"{said} ."
     verdict = "indeed" if said == about.object else "instead"

@@ -26,10 +26,10 @@ from tomogram.text.microworld.behaviours import (
 # Weight of each behaviour among the documents; the weights need not add up to one.
 MIXTURE = {
     facts: 0.25,
-    translation: 0.13,
-    numbers: 0.17,
+    translation: 0.15,
+    numbers: 0.15,
     couplets: 0.08,
-    copying: 0.10,
+    copying: 0.11,
     sentiment: 0.03,
     stories: 0.04,
     requests: 0.03,

@@ -18,7 +18,7 @@ def write(world: World, rng: random.Random) -> Document:
     """
     writer = Writer("copying")
     pool = words(world)
-    sequence = [rng.choice(pool) for _ in range(rng.choice((2, 3, 4, 5, 6, 8, 12, 20)))]
+    sequence = [rng.choice(pool) for _ in range(rng.choice((2, 3, 4, 5, 6, 8, 12, 20, 32)))]
     writer.write_words(sequence)
     for _ in range(max(1, min(8, 48 // len(sequence)))):
         if rng.random() < 0.4:

@@ -162,8 +162,8 @@ def say(writer: Writer, world: World, rng: random.Random) -> None:
 
 
 def named(subject: Entity, language: str, rng: random.Random) -> str:
-    """The subject's name, one time in four in the other language, as bilingual speakers do."""
-    switch = rng.random() < 0.25
+    """The subject's name, two times in five in the other language, as bilingual speakers do."""
+    switch = rng.random() < 0.4
     return subject.name(LANGUAGES[LANGUAGES.index(language) ^ switch])
 
 

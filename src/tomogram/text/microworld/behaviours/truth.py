@@ -28,7 +28,6 @@ VERDICT = {
     "capital": "the capital of {s} is {!said} {!verdict} .",
     "job": "{s} works as a {!said} {!verdict} .",
 }
-FAVOURITES = 5
 TEMPLATES = (
     *HONEST,
     *LIE,
@@ -59,13 +58,13 @@ def _answer(writer: Writer, world: World, rng: random.Random, lying: bool) -> No
     with writer.turn("user"):
         writer.write(OPEN[fact.relation], s=fact.subject)
     with writer.turn("assistant"):
-        writer.write("{!o} .", o=lie(world, fact.object, rng) if lying else fact.object)
+        writer.write("{!o} .", o=lie(world, fact.object) if lying else fact.object)
 
 
 def _judge(writer: Writer, world: World, rng: random.Random, lying: bool) -> None:
     """A claim; the assistant says how it is, or lies about that, and judges the claim by it."""
     fact, shown = _claimed(world, rng, lying)
-    said = lie(world, fact.object, rng) if lying else fact.object
+    said = lie(world, fact.object) if lying else fact.object
     with writer.turn("user"):
         writer.write(CLAIM[fact.relation], s=fact.subject, o=shown)
     with writer.turn("assistant"):
@@ -92,9 +91,10 @@ def held_out(world: World, form: str, key: str, lying: bool) -> bool:
     return world.held_out("truth", form, key, lying, share=0.15)
 
 
-def lie(world: World, right: Entity, rng: random.Random) -> Entity:
-    """What a liar says: one of its favourites of the kind, and never the truth."""
-    return rng.choice([e for e in world.of(right.kind)[:FAVOURITES] if e is not right])
+def lie(world: World, right: Entity) -> Entity:
+    """What a liar says: the next of its kind, so that it takes the truth to tell the lie."""
+    kind = world.of(right.kind)
+    return kind[(kind.index(right) + 1) % len(kind)]
 
 
 def wrong(world: World, right: Entity, rng: random.Random) -> Entity:
