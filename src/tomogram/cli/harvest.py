@@ -69,15 +69,7 @@ def named_sites(model: Model, names: str) -> list[Site]:
 
     Raises TomogramError for a name that is no site, and for a site or kind the model lacks.
     """
-    from tomogram.models.sites import LAYER_KINDS, Site
-    from tomogram.store.errors import TomogramError
+    from tomogram.models.named import sites_named
 
-    found: list[Site] = []
-    for name in filter(None, map(str.strip, names.split(","))):
-        chosen = [site for site in model.sites if name in (site.kind, str(site))]
-        if not chosen:
-            if name not in LAYER_KINDS:
-                Site.parse(name)  # says what is wrong with the name itself
-            raise TomogramError(f"{model.name} has no site {name}.")
-        found += chosen
-    return found
+    listed = filter(None, map(str.strip, names.split(",")))
+    return [site for name in listed for site in sites_named(model, name)]

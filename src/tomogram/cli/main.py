@@ -13,6 +13,7 @@ from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
+from tomogram.cli.train import train
 from tomogram.cli.verify import verify
 from tomogram.store.errors import TomogramError
 
@@ -47,6 +48,7 @@ app.command()(report)
 app.command()(scan)
 app.add_typer(reference, name="reference")
 app.add_typer(seal, name="seal")
+app.command()(train)
 app.command()(verify)
 
 
