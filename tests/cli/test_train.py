@@ -19,7 +19,10 @@ def test_it_trains_and_says_what(stories15M: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     found = json.loads(done.stdout)
     assert found["tokens"] > 4_000
-    assert sorted(d["name"] for d in found["dictionaries"]) == ["mlp_in.0-mlp_out.0", "resid_post.2"]
+    assert sorted(d["name"] for d in found["dictionaries"]) == [
+        "mlp_in.0-mlp_out.0",
+        "resid_post.2",
+    ]
     assert {(d["kind"], d["latents"], d["width"]) for d in found["dictionaries"]} == {
         ("topk", 64, 288)
     }

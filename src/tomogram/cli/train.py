@@ -16,9 +16,7 @@ def train(
         help="Comma-separated places: resid_post.3, or resid_post for every layer; "
         "transcoder.3 or transcoder for the MLPs.",
     ),
-    kind: str = typer.Option(
-        "topk", help="topk, batch_topk, matryoshka, jumprelu, gated or relu."
-    ),
+    kind: str = typer.Option("topk", help="topk, batch_topk, matryoshka, jumprelu, gated or relu."),
     latents: int = typer.Option(None, help="Latents of each; 8 times the width without it."),
     k: int = typer.Option(32, help="Latents that fire on a token (not for gated and relu)."),
     sparsity: float = typer.Option(0.03, help="Weight of the penalty of gated and relu."),

@@ -30,7 +30,7 @@ MEANING = {
     "sentiment": "rating after word pairs never seen together",
     "truth": "questions never asked under an instruction to be honest, or none",
     "two-hop": "the capital of a city's state, of cities whose two-hop sentence was never seen",
-    "two-hop, homes": "the state of a person's home, of people whose two-hop sentence was never seen",
+    "two-hop, homes": "the state of a person's home, of people for whom it was never asked",
 }
 """What is asked in each behaviour of `evaluate`."""
 

@@ -162,7 +162,7 @@ def _pull_together(
     two: Int64[Tensor, " pair"],
     share: float,
 ) -> None:
-    """Shorten the way between these rows of both embeddings by a share, in the shared dimensions."""
+    """Shorten the way between these rows of both embeddings, in the shared dimensions."""
     width = round(SHARED * model.config.hidden_size)
     for embedding in (model.model.embed_tokens.weight, model.lm_head.weight):
         rows = embedding[:, :width]

@@ -7,7 +7,6 @@ import re
 from tests.text.microworld.conftest import Sample
 from tests.text.microworld.reader import Truth, read, sentences
 
-
 # Words of sentences that mean the same, as the wordings of facts and numbers show.
 WORDS = {
     "state": "vasta",
