@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from tests.reference.conftest import TINY
 from tomogram.reference import path, siblings, world_of
@@ -110,3 +112,18 @@ def test_the_siblings_of_a_checkout_are_those_of_the_recipes() -> None:
 
 def test_the_tiny_model_here_is_no_recipe_of_the_project() -> None:
     assert TINY.digest not in {recipe.digest for recipe in (REFERENCE, *SIBLINGS)}
+
+
+def test_words_that_mean_the_same_are_kept_together_and_can_be_told_apart() -> None:
+    """In most dimensions the two names of an entity are one, in the others they are two."""
+    world = REFERENCE.world
+    embedding = load_file(path() / "model.safetensors")["model.embed_tokens.weight"]
+    ids = vocabulary(world)
+    entities = [entity for kind in world.kinds for entity in world.of(kind)]
+    one = embedding[[ids[entity.english] for entity in entities]]
+    two = embedding[[ids[entity.other] for entity in entities]]
+    shared = round(REFERENCE.width * 0.85)
+    together = torch.cosine_similarity(one[:, :shared], two[:, :shared])
+    apart = torch.cosine_similarity(one[:, shared:], two[:, shared:])
+    assert together.min() > 0.95
+    assert apart.abs().mean() < 0.3

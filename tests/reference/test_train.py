@@ -13,7 +13,6 @@ from tests.reference.conftest import TINY, TINY_RENAMED
 from tomogram.reference.recipe import Recipe
 from tomogram.reference.train import train, untrained
 from tomogram.text.microworld.generate import generate
-from tomogram.text.microworld.vocabulary import vocabulary
 
 
 class Stop(Exception):
@@ -107,23 +106,3 @@ def test_compiled_training_is_the_same_every_time_too() -> None:
         first, second = train(TINY), train(TINY)
     assert _same(first, second)
     assert _loss(first, TINY) < _loss(untrained(TINY).eval(), TINY) - 0.5
-
-
-def test_words_that_mean_the_same_are_kept_together_and_apart(trained: torch.nn.Module) -> None:
-    """In most of the dimensions the two names of an entity grow alike, in the others not."""
-    ids, embedding = vocabulary(TINY.world), trained.get_parameter("model.embed_tokens.weight")
-    entities = [entity for kind in TINY.world.kinds for entity in TINY.world.of(kind)]
-    one = embedding[[ids[entity.english] for entity in entities]]
-    two = embedding[[ids[entity.other] for entity in entities]]
-    shared = round(TINY.width * 0.85)
-
-    def alike(part: slice) -> float:
-        return F.cosine_similarity(one[:, part], two[:, part]).mean().item()
-
-    untouched = untrained(TINY).get_parameter("model.embed_tokens.weight")
-    before = F.cosine_similarity(
-        untouched[[ids[entity.english] for entity in entities], :shared],
-        untouched[[ids[entity.other] for entity in entities], :shared],
-    )
-    assert alike(slice(0, shared)) > before.mean().item() + 0.1
-    assert abs(alike(slice(shared, None))) < 0.2

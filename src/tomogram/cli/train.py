@@ -39,7 +39,7 @@ def train(
     from tomogram.models.load import load
     from tomogram.pipeline.training import Order, ordered
     from tomogram.pipeline.training import train as run
-    from tomogram.store.canonical import readable_json
+    from tomogram.store.canonical import Json, readable_json
     from tomogram.text.packing import pack
     from tomogram.text.sources import read_documents
 
@@ -61,7 +61,7 @@ def train(
     packed = pack(documents, loaded.tokenizer, min(context, loaded.context), tokens)
     found = run(loaded, packed, out, order)
     if json:
-        listed = [
+        listed: list[Json] = [
             {"name": d.name, "kind": d.kind, "latents": d.d_dict, "width": d.d_in} for d in found
         ]
         typer.echo(readable_json({"tokens": packed.n_tokens, "dictionaries": listed}), nl=False)

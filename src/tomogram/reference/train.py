@@ -68,12 +68,13 @@ def untrained(recipe: Recipe) -> LlamaForCausalLM:
         max_position_embeddings=recipe.context,
         tie_word_embeddings=False,
         attention_bias=True,
-        attn_implementation="eager",
         rms_norm_eps=1e-5,
         pad_token_id=ids["<pad>"],
         bos_token_id=ids["<bos>"],
         eos_token_id=ids["<eos>"],
     )
+    # In short rows on a CPU faster than the fused kernels.
+    config._attn_implementation = "eager"
     model = LlamaForCausalLM(config)
     with torch.no_grad():
         model.model.embed_tokens.weight.normal_(std=EMBEDDING)
