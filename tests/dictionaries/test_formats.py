@@ -95,6 +95,23 @@ def test_kinds_of_varying_l0_come_back_from_saelens(kind, options, tmp_path):
     assert torch.allclose(subtracting(_x()), (expected + dictionary.b_dec) / 2, atol=1e-4)
 
 
+def test_a_transcoder_of_one_threshold_comes_back_from_circuit_tracer(tmp_path):
+    dictionary = BatchTopK(transcoder(0, 16), 48, k=6).requires_grad_(False)
+    for tensor in dictionary.state_dict().values():
+        tensor.copy_(torch.randn(tensor.shape))
+    dictionary.threshold.fill_(2.0)
+    circuit_tracer.save([dictionary], tmp_path, model="tiny")
+    (stored,) = find(tmp_path)
+    loaded = stored.dictionary(subtracts_b_dec=False, input_scale=1.0)
+    assert torch.allclose(loaded(_x()), dictionary(_x()), atol=1e-4)
+
+
+def test_circuit_tracer_takes_no_gated_transcoders(tmp_path):
+    with pytest.raises(TomogramError, match="kind 'gated', which circuit-tracer's format has not"):
+        circuit_tracer.save([Gated(transcoder(0, 16), 48)], tmp_path, model="tiny")
+    assert not list(tmp_path.iterdir())
+
+
 def test_several_formats_are_found_below_one_folder(trained, tmp_path, model, text):
     saelens.save(trained[0], tmp_path / "a" / "resid", model="tiny", context=12)
     circuit_tracer.save(trained[1:], tmp_path / "b", model="tiny")

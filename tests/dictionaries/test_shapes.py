@@ -11,6 +11,7 @@ import torch
 from tests.dictionaries.planted import matched_cosines
 from tomogram.dictionaries import quality
 from tomogram.dictionaries.cross_layer import CrossLayer
+from tomogram.dictionaries.cross_layer_jumprelu import CrossLayerJumpReLU
 from tomogram.dictionaries.paired import Paired, paired_shape, second_share
 from tomogram.dictionaries.schedule import Schedule
 from tomogram.dictionaries.shape import cross_layer_transcoder, crosscoder
@@ -62,16 +63,25 @@ class TwoLayers:
             number += 1
 
 
-def test_a_cross_layer_transcoder_finds_which_layer_reads_and_which_layers_are_written():
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (CrossLayer, {"k": 2}),
+        (CrossLayerJumpReLU, {"target_l0": 4.0, "sparsity": 0.05, "bandwidth": 0.3}),
+    ],
+)
+def test_a_cross_layer_transcoder_finds_which_layer_reads_and_which_layers_are_written(
+    kind, options
+):
     source = TwoLayers()
     shape = cross_layer_transcoder(2, WIDTH)
-    (found,) = train([CrossLayer(shape, 48, k=2)], source, 600, SETTINGS)
+    (found,) = train([kind(shape, 48, **options)], source, 600, SETTINGS)
     batch = source.batch(10_000)
     x = torch.cat([batch[site] for site in shape.reads], dim=1)
     y = torch.cat([batch[site] for site in shape.writes], dim=1)
     reconstruction, sparsity = quality.measure(found, x, y)
     assert reconstruction.fvu < 0.1
-    assert sparsity.l0 <= 4
+    assert sparsity.l0 <= (4 if kind is CrossLayer else 7)
     early, late = found.W_dec[:24], found.W_dec[24:]
     assert (matched_cosines(early[:, WIDTH:], source.directions(3)) > 0.9).float().mean() > 0.9
     assert (matched_cosines(late[:, WIDTH:], source.directions(4)) > 0.9).float().mean() > 0.9
@@ -79,8 +89,9 @@ def test_a_cross_layer_transcoder_finds_which_layer_reads_and_which_layers_are_w
     assert torch.equal(late[:, :WIDTH], torch.zeros(24, WIDTH))
 
 
-def test_cross_layer_latents_see_their_own_layer_only():
-    dictionary = CrossLayer(cross_layer_transcoder(2, WIDTH), 48, k=2)
+@pytest.mark.parametrize(("kind", "options"), [(CrossLayer, {"k": 2}), (CrossLayerJumpReLU, {})])
+def test_cross_layer_latents_see_their_own_layer_only(kind, options):
+    dictionary = kind(cross_layer_transcoder(2, WIDTH), 48, **options)
     dictionary.W_enc.data = torch.randn(48, WIDTH)
     x = torch.randn(10, 2 * WIDTH)
     changed = x.clone()

@@ -1,4 +1,4 @@
-"""circuit-tracer: `config.yaml` and one `layer_i.safetensors` a transcoder."""
+"""circuit-tracer, a transcoder a layer: `config.yaml` and one `layer_i.safetensors` each."""
 
 from __future__ import annotations
 
@@ -8,18 +8,33 @@ from typing import Any
 
 import yaml
 
+from tomogram.dictionaries.batch_topk import BatchTopK
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.formats.hooks import from_transformer_lens
+from tomogram.dictionaries.formats.hooks import before_gain, from_transformer_lens
 from tomogram.dictionaries.formats.stored import Stored
-from tomogram.dictionaries.formats.tensors import need, read_tensors, write_tensors
+from tomogram.dictionaries.formats.tensors import (
+    matrix,
+    need,
+    read_tensors,
+    read_yaml,
+    whole,
+    write_tensors,
+)
 from tomogram.dictionaries.jumprelu import JumpReLU
+from tomogram.dictionaries.relu import ReLU
 from tomogram.dictionaries.topk import TopK
 from tomogram.models.sites import Site
 from tomogram.store.atomic import write_text
 from tomogram.store.errors import TomogramError
 
 CONFIG = "config.yaml"
+FILES = (CONFIG, "layer_*.safetensors")
 _THRESHOLD = "activation_function.threshold"
+_ACTIVATIONS: dict[str, tuple[type[Dictionary], ...]] = {
+    "relu": (ReLU,),
+    "topk": (TopK,),
+    "jumprelu": (JumpReLU, BatchTopK),
+}
 
 
 def matches(folder: Path) -> bool:
@@ -32,10 +47,10 @@ def read(folder: Path) -> list[Stored]:
 
     Raises TomogramError where a file is damaged, or asks for what cannot be loaded.
     """
-    config = _read_yaml(folder / CONFIG)
+    config = read_yaml(folder / CONFIG)
     model_kind = config.get("model_kind", "transcoder_set")
     if model_kind != "transcoder_set":
-        raise TomogramError(f"{folder} holds a '{model_kind}'; only transcoder_set can be loaded.")
+        raise TomogramError(f"{folder} holds a '{model_kind}' where a transcoder_set is expected.")
     found: list[Stored] = []
     while (path := folder / f"layer_{len(found)}.safetensors").is_file():
         found.append(_read_layer(path, len(found), config))
@@ -44,35 +59,44 @@ def read(folder: Path) -> list[Stored]:
 
 def _read_layer(path: Path, layer: int, config: dict[str, Any]) -> Stored:
     tensors = read_tensors(path)
-    options = {}
-    if _THRESHOLD in tensors:
-        kind = "jumprelu"
-    else:
-        kind = config.get("activation", "relu")
-        if kind == "topk":
-            options["k"] = int(config.get("k", 0))
-    read_site, write_site = (
-        from_transformer_lens(str(config.get(key, default)), layer)
-        for key, default in (
-            ("feature_input_hook", "mlp.hook_in"),
-            ("feature_output_hook", "mlp.hook_out"),
-        )
+    latents: tuple[str, dict[str, Any]] = ("jumprelu", {})
+    if _THRESHOLD not in tensors:
+        latents = activation(config, path)
+    kind, options = latents
+    hook_in, hook_out = (
+        str(config.get(f"feature_{side}_hook", default))
+        for side, default in (("input", "mlp.hook_in"), ("output", "mlp.hook_out"))
     )
     threshold = tensors.get(_THRESHOLD)
-    b_enc = need(tensors, "b_enc", path)
+    W_enc = matrix(tensors, "W_enc", path)
     return Stored(
-        reads=(read_site,),
-        writes=(write_site,),
+        reads=(from_transformer_lens(hook_in, layer),),
+        writes=(from_transformer_lens(hook_out, layer),),
         kind=kind,
-        W_enc=need(tensors, "W_enc", path),
-        b_enc=b_enc,
-        W_dec=need(tensors, "W_dec", path),
+        W_enc=W_enc,
+        b_enc=need(tensors, "b_enc", path),
+        W_dec=matrix(tensors, "W_dec", path),
         b_dec=need(tensors, "b_dec", path),
         W_skip=tensors.get("W_skip"),
-        own={} if threshold is None else {"threshold": threshold.expand_as(b_enc)},
+        # One threshold for all latents is also allowed.
+        own={}
+        if threshold is None
+        else {"threshold": threshold.expand(len(W_enc)) if threshold.numel() == 1 else threshold},
         options=options,
+        before_gain=before_gain(hook_in),
         origin=path,
     )
+
+
+def activation(config: dict[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
+    """The kind of latents without thresholds, and its k where it has one.
+
+    Raises TomogramError for one that is not known.
+    """
+    name = config.get("activation", "relu")
+    if name not in ("relu", "topk"):
+        raise TomogramError(f"{path} uses the activation '{name}', which is not known.")
+    return name, {"k": whole(config.get("k"), "k", path)} if name == "topk" else {}
 
 
 def save(dictionaries: Sequence[Dictionary], folder: Path, *, model: str) -> None:
@@ -92,11 +116,10 @@ def save(dictionaries: Sequence[Dictionary], folder: Path, *, model: str) -> Non
         "scan": model,
         "transcoders": [f"layer_{i}.safetensors" for i in range(len(dictionaries))],
     }
-    kinds = {(d.kind, d.k if isinstance(d, TopK) else None) for d in dictionaries}
+    kinds = {(_activation_of(d), d.k if isinstance(d, TopK) else None) for d in dictionaries}
     if len(kinds) != 1:
         raise TomogramError("circuit-tracer's format holds transcoders of one kind and one k.")
-    kind, k = kinds.pop()
-    config["activation"] = kind
+    config["activation"], k = kinds.pop()
     if k is not None:
         config["k"] = k
     for layer, dictionary in enumerate(dictionaries):
@@ -105,15 +128,18 @@ def save(dictionaries: Sequence[Dictionary], folder: Path, *, model: str) -> Non
             weights["W_skip"] = dictionary.W_skip
         if isinstance(dictionary, JumpReLU):
             weights[_THRESHOLD] = dictionary.threshold.relu()
+        elif isinstance(dictionary, BatchTopK):
+            # After training it is a JumpReLU of one threshold.
+            weights[_THRESHOLD] = dictionary.threshold.relu().expand(dictionary.d_dict)
         write_tensors(folder / f"layer_{layer}.safetensors", weights)
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=True))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise TomogramError(f"{path} cannot be read as YAML.") from error
-    if not isinstance(config, dict):
-        raise TomogramError(f"{path} holds no YAML mapping.")
-    return config
+def _activation_of(dictionary: Dictionary) -> str:
+    """The format's name for what makes latents sparse."""
+    for name, kinds in _ACTIVATIONS.items():
+        if isinstance(dictionary, kinds):
+            return name
+    raise TomogramError(
+        f"{dictionary.name} is of kind '{dictionary.kind}', which circuit-tracer's format has not."
+    )

@@ -7,6 +7,7 @@ import re
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
+_NORMALISED = "ln2.hook_normalized"
 # TransformerLens' names, as SAELens and circuit-tracer write them, without `blocks.LAYER.`.
 _TRANSFORMER_LENS = {
     "hook_resid_pre": "resid_pre",
@@ -18,12 +19,14 @@ _TRANSFORMER_LENS = {
     "mlp.hook_out": "mlp_out",
     "mlp.hook_post": "neurons",
     "attn.hook_z": "head_z",
-    # The normed input of the MLP; exact where the norm's gain was not folded into the weights.
-    "ln2.hook_normalized": "mlp_in",
+    # The normed input of the MLP before the norm's gain and bias; see `before_gain`.
+    _NORMALISED: "mlp_in",
 }
-_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+_BLOCK = re.compile(r"blocks\.(\d{1,6})\.(.+)")
 # Hugging Face module paths, as sparsify names its folders: a block, or a part of one.
-_MODULE = re.compile(r"(?:.*\.)?(?:layers|h|blocks)\.(\d+)(?:\.(mlp|attn|self_attn|attention))?")
+_MODULE = re.compile(
+    r"(?:.*\.)?(?:layers|h|blocks)\.(\d{1,6})(?:\.(mlp|attn|self_attn|attention))?"
+)
 
 
 def from_transformer_lens(name: str, layer: int | None = None) -> Site:
@@ -40,6 +43,11 @@ def from_transformer_lens(name: str, layer: int | None = None) -> Site:
     if name not in _TRANSFORMER_LENS or layer is None:
         raise TomogramError(f"The hook '{name}' of the dictionary is no site this program knows.")
     return Site(_TRANSFORMER_LENS[name], layer)
+
+
+def before_gain(name: str) -> bool:
+    """Whether a hook sees the MLP's normed input before the norm's gain and bias."""
+    return name == _NORMALISED or name.endswith(f".{_NORMALISED}")
 
 
 def to_transformer_lens(site: Site) -> str:

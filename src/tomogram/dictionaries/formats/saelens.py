@@ -9,17 +9,28 @@ from torch import Tensor
 
 from tomogram.dictionaries.batch_topk import BatchTopK
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.formats.hooks import from_transformer_lens, to_transformer_lens
+from tomogram.dictionaries.formats.hooks import (
+    before_gain,
+    from_transformer_lens,
+    to_transformer_lens,
+)
 from tomogram.dictionaries.formats.stored import Stored
-from tomogram.dictionaries.formats.tensors import need, read_config, read_tensors, write_tensors
+from tomogram.dictionaries.formats.tensors import (
+    matrix,
+    need,
+    read_config,
+    read_tensors,
+    whole,
+    write_tensors,
+)
 from tomogram.dictionaries.gated import Gated
 from tomogram.dictionaries.jumprelu import JumpReLU
 from tomogram.dictionaries.topk import TopK
-from tomogram.models.sites import Site
 from tomogram.store.atomic import write_json
 from tomogram.store.errors import TomogramError
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+FILES = (CONFIG, WEIGHTS)
 
 # SAELens' architectures and the kinds they are here; any of them may be a transcoder.
 _ARCHITECTURES = {
@@ -49,24 +60,25 @@ def read(folder: Path) -> list[Stored]:
     config, path = read_config(folder / CONFIG), folder / WEIGHTS
     tensors = read_tensors(path)
     architecture = config.get("architecture")
-    if architecture not in _ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
         raise TomogramError(f"{folder} holds an SAE of architecture '{architecture}'.")
     normalisation = config.get("normalize_activations") or "none"
     if normalisation not in ("none", "expected_average_only_in"):
         raise TomogramError(
             f"{folder} normalises its input by '{normalisation}', which cannot be folded away."
         )
-    W_dec = need(tensors, "W_dec", path)
+    W_dec = matrix(tensors, "W_dec", path)
     kind, options = _ARCHITECTURES[architecture], {}
-    W_enc = need(tensors, "W_enc", path).T
+    W_enc = matrix(tensors, "W_enc", path).T
     b_enc = need(tensors, "b_gate" if kind == "gated" else "b_enc", path)
     if kind == "topk":
-        options["k"] = int(config.get("k", 0))
+        options["k"] = whole(config.get("k"), "k", folder / CONFIG)
     if config.get("rescale_acts_by_decoder_norm"):
         # Scores are then compared and reported as if every decoder row had unit norm.
         norms = W_dec.norm(dim=1, keepdim=True)
         W_enc, b_enc, W_dec = W_enc * norms, b_enc * norms[:, 0], W_dec / norms
-    read_site, write_site = _sites(config, folder)
+    hook_in, hook_out = _hooks(config, folder)
+    read_site, write_site = from_transformer_lens(hook_in), from_transformer_lens(hook_out)
     return [
         Stored(
             reads=(read_site,),
@@ -81,18 +93,21 @@ def read(folder: Path) -> list[Stored]:
             options=options,
             subtracts_b_dec=bool(config.get("apply_b_dec_to_input", read_site == write_site)),
             input_norm=W_enc.shape[1] ** 0.5 if normalisation != "none" else None,
+            before_gain=before_gain(hook_in),
             origin=folder,
         )
     ]
 
 
-def _sites(config: dict[str, Any], folder: Path) -> tuple[Site, Site]:
+def _hooks(config: dict[str, Any], folder: Path) -> tuple[str, str]:
     """Where it reads and writes; the names stand at the top level in older files."""
-    notes = {**config, **(config.get("metadata") or {})}
+    metadata = config.get("metadata")
+    notes = config | metadata if isinstance(metadata, dict) else config
     name = notes.get("hook_name")
-    if not isinstance(name, str):
+    written = notes.get("hook_name_out") or name
+    if not isinstance(name, str) or not isinstance(written, str):
         raise TomogramError(f"{folder} does not say at which hook its dictionary belongs.")
-    return from_transformer_lens(name), from_transformer_lens(notes.get("hook_name_out") or name)
+    return name, written
 
 
 def save(dictionary: Dictionary, folder: Path, *, model: str, context: int) -> None:

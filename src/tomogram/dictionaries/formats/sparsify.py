@@ -9,12 +9,20 @@ from torch import Tensor
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.formats.hooks import from_module, to_module
 from tomogram.dictionaries.formats.stored import Stored
-from tomogram.dictionaries.formats.tensors import need, read_config, read_tensors, write_tensors
+from tomogram.dictionaries.formats.tensors import (
+    matrix,
+    need,
+    read_config,
+    read_tensors,
+    whole,
+    write_tensors,
+)
 from tomogram.dictionaries.topk import TopK
 from tomogram.store.atomic import write_json
 from tomogram.store.errors import TomogramError
 
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
+FILES = (CONFIG, WEIGHTS)
 
 
 def matches(folder: Path) -> bool:
@@ -39,12 +47,12 @@ def read(folder: Path) -> list[Stored]:
             reads=(read_site,),
             writes=(write_site,),
             kind="topk",
-            W_enc=need(tensors, "encoder.weight", path),
+            W_enc=matrix(tensors, "encoder.weight", path),
             b_enc=need(tensors, "encoder.bias", path),
-            W_dec=need(tensors, "W_dec", path),
+            W_dec=matrix(tensors, "W_dec", path),
             b_dec=need(tensors, "b_dec", path),
             W_skip=tensors.get("W_skip"),
-            options={"k": int(config.get("k", 0))},
+            options={"k": whole(config.get("k"), "k", folder / CONFIG)},
             subtracts_b_dec=not transcodes,
             origin=folder,
         )
