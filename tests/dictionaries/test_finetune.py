@@ -35,9 +35,8 @@ TRANSCODERS = [transcoder(i, 16) for i in range(3)]
 
 def _rise(model, text, trainees) -> float:
     splices = [Splice.of(t.finished()) for t in trainees]
-    clean = cost.untouched(model, text)
-    changed = cost.effect(model, clean, lambda: interventions(splices))
-    return float((changed.losses - clean.losses).mean())
+    clean, found = cost.effects(model, text, {"all": lambda: interventions(splices)})
+    return float((found["all"].losses - clean).mean())
 
 
 def _divergence(model, text, trainees) -> float:

@@ -57,7 +57,7 @@ def test_two_splices_at_one_place_are_refused():
 
 
 def test_losses_are_the_cross_entropy_within_documents(model, text):
-    rows = cost.untouched(model, text, batch_rows=5).losses
+    rows, _ = cost.effects(model, text, {}, batch_rows=5)
     tokens = torch.from_numpy(text.tokens.astype(np.int64))
     with torch.no_grad():
         logits = model.run(tokens).logits
@@ -69,15 +69,28 @@ def test_losses_are_the_cross_entropy_within_documents(model, text):
 
 def test_an_intervention_at_the_last_block_counts(model, text):
     last = Site("resid_post", 2)
-    clean = cost.untouched(model, text)
-    zero = cost.effect(model, clean, lambda: zeroed([last])).losses
+    _, found = cost.effects(model, text, {"zero": lambda: zeroed([last])})
+    zero = found["zero"].losses
     # A stream of zeros gives equal logits for all tokens, whatever the text.
     assert zero == pytest.approx(np.full(text.rows, np.log(50)), rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["resid_pre", "attn_in", "mlp_out", "resid_post"])
+@pytest.mark.parametrize("layer", range(3))
+def test_a_change_goes_on_from_before_it_as_a_whole_pass_does(model, text, kind, layer):
+    site = Site(kind, layer)
+    _, found = cost.effects(model, text, {"half": lambda: {site: lambda x: x / 2}}, batch_rows=3)
+    for row in range(text.rows):
+        tokens = torch.from_numpy(text.tokens[row : row + 1].astype(np.int64))
+        logits = model.run(tokens, interventions={site: lambda x: x / 2}).logits
+        inside = torch.from_numpy(text.documents[row, 1:] == text.documents[row, :-1])
+        expected = F.cross_entropy(logits[0, :-1][inside], tokens[0, 1:][inside])
+        assert found["half"].losses[row] == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_the_cost_of_nothing_is_nothing_and_zeros_recover_nothing(model, text):
-    alone = cost.untouched(model, text)
-    clean, zero = alone.losses, cost.effect(model, alone, lambda: zeroed([RESID])).losses
+    clean, found = cost.effects(model, text, {"zero": lambda: zeroed([RESID])})
+    zero = found["zero"].losses
     nothing = cost.cost(clean, clean, zero)
     assert (nothing.rise.value, nothing.recovered.value) == (0, 1)
     everything = cost.cost(clean, zero, zero)

@@ -11,8 +11,10 @@ from tests.dictionaries.test_splice import identity
 from tomogram.dictionaries.shape import autoencoder, crosscoder, transcoder
 from tomogram.dictionaries.splice import Splice
 from tomogram.dictionaries.topk import TopK
-from tomogram.evaluation.splicing import Spliced, families, predicting_rows, single
+from tomogram.evaluation.records import Cost
+from tomogram.evaluation.splicing import families, predicting_rows, price, single
 from tomogram.models.load import wrap
+from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
@@ -21,18 +23,21 @@ RESID = [Site("resid_post", layer) for layer in range(3)]
 
 
 @pytest.fixture(scope="module")
-def spliced():
-    text = tiny_text(rows=24)
-    return Spliced(tiny_model(), text.take(predicting_rows(text)), batch_rows=5)
+def text() -> PackedText:
+    every = tiny_text(rows=24)
+    return every.take(predicting_rows(every))
+
+
+def priced(text: PackedText, *splices: Splice, model: Model | None = None) -> Cost:
+    return price(model or tiny_model(), text, {"own": splices}, batch_rows=5).costs["own"]
 
 
 def halved(site: Site) -> Splice:
     return Splice(site, site, lambda x: x / 2)
 
 
-def test_losses_and_divergences_are_those_of_the_definition(spliced):
-    model, text = tiny_model(), spliced.clean.text
-    cost = spliced.cost([halved(RESID[1])])
+def test_losses_and_divergences_are_those_of_the_definition(text):
+    model, cost = tiny_model(), priced(text, halved(RESID[1]))
     tokens = torch.from_numpy(text.tokens.astype(np.int64))
     clean = model.run(tokens).logits.double().log_softmax(-1)
     changed = model.run(tokens, interventions={RESID[1]: lambda x: x / 2}).logits
@@ -49,28 +54,33 @@ def test_losses_and_divergences_are_those_of_the_definition(spliced):
     assert cost.rise.value == pytest.approx(np.mean(rises), abs=1e-5)
     assert cost.kl.value == pytest.approx(np.mean(divergences), rel=1e-3, abs=1e-6)
     assert cost.kl.n == text.rows
-    assert spliced.rise([halved(RESID[1])]) == cost.rise
 
 
-def test_a_perfect_dictionary_costs_nothing_alone_and_with_others(spliced):
+def test_sets_priced_together_cost_what_they_cost_by_themselves(text):
+    sets = {"one": [halved(RESID[1])], "two": [halved(RESID[0]), halved(RESID[2])]}
+    both = price(tiny_model(), text, sets, batch_rows=5)
+    for name, splices in sets.items():
+        assert both.costs[name] == priced(text, *splices)
+
+
+def test_a_perfect_dictionary_costs_nothing_alone_and_with_others(text):
     splices = [Splice.of(identity(autoencoder(site, 16))) for site in RESID]
     for some in ([splices[0]], splices):
-        cost = spliced.cost(some)
+        cost = priced(text, *some)
         assert cost.rise.value == pytest.approx(0, abs=1e-5)
         assert cost.kl.value == pytest.approx(0, abs=1e-5)
         assert cost.recovered.value == pytest.approx(1, abs=1e-2)
         assert cost.kl_recovered.value == pytest.approx(1, abs=1e-2)
 
 
-def test_a_model_in_bfloat16_is_read_by_a_dictionary_in_float32(spliced):
+def test_a_model_in_bfloat16_is_read_by_a_dictionary_in_float32(text):
     model = wrap(tiny_model().module.bfloat16(), name="low")
-    low = Spliced(model, spliced.clean.text, batch_rows=5)
-    cost = low.cost([Splice.of(identity(autoencoder(RESID[1], 16)))])
+    cost = priced(text, Splice.of(identity(autoencoder(RESID[1], 16))), model=model)
     assert cost.rise.value == pytest.approx(0, abs=1e-3)
 
 
-def test_an_empty_dictionary_recovers_nothing(spliced):
-    cost = spliced.cost([Splice.of(TopK(autoencoder(RESID[2], 16), 4, k=1))])
+def test_an_empty_dictionary_recovers_nothing(text):
+    cost = priced(text, Splice.of(TopK(autoencoder(RESID[2], 16), 4, k=1)))
     assert cost.recovered.value == cost.kl_recovered.value == 0
     assert cost.kl.value > 0
 

@@ -6,22 +6,26 @@ model whose site was set to zero, which is so bad that almost any dictionary rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tomogram.models.capture import Intervention
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
+from tomogram.models.start import Start
 from tomogram.store.errors import TomogramError
 from tomogram.store.estimates import estimate, ratio
 from tomogram.store.schema import Estimate
 from tomogram.text.packing import PackedText
+
+Change = Callable[[], Mapping[Site, Intervention]]
+"""Makes the interventions of one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,6 @@ class Cost:
 
 
 @dataclass(frozen=True, eq=False)
-class Untouched:
-    """The model left alone on some rows of text, against which changes of it are compared.
-
-    streams: the last residual stream of each row where a token is predicted.
-    losses: mean next-token loss of each row in nats.
-    """
-
-    text: PackedText
-    streams: tuple[Float[Tensor, "predicted d_model"], ...]
-    losses: Float[np.ndarray, " rows"]
-
-
-@dataclass(frozen=True, eq=False)
 class Effect:
     """What a change of the model does to its predictions, row by row, in nats.
 
@@ -64,59 +55,89 @@ class Effect:
 
 
 @torch.no_grad()
-def untouched(model: Model, text: PackedText, *, batch_rows: int = 4) -> Untouched:
-    """The model as it is.
-
-    A token counts if its predecessor is of the same document, so no loss is due to a text that
-    begins anew. Raises TomogramError for a row that has no such token.
-    """
-    streams, found = [], []
-    for stream, ids in _predicted(model, text, dict, batch_rows):
-        streams.append(stream)
-        found.append(F.cross_entropy(model.unembed(stream).float(), ids).double().item())
-    return Untouched(text, tuple(streams), np.array(found))
-
-
-@torch.no_grad()
-def effect(
-    model: Model,
-    clean: Untouched,
-    changes: Callable[[], Mapping[Site, Intervention]],
-    *,
-    batch_rows: int = 4,
-) -> Effect:
-    """Losses and KL divergences of each row under interventions, asked for once a batch."""
-    found, divergences = [], []
-    changed = _predicted(model, clean.text, changes, batch_rows)
-    for before, (stream, ids) in zip(clean.streams, changed, strict=True):
-        expected = model.unembed(before).float().log_softmax(-1)
-        said = model.unembed(stream).float().log_softmax(-1)
-        found.append(F.nll_loss(said, ids).double().item())
-        # Rounding may put the divergence of equal predictions a hair below 0.
-        divergence = F.kl_div(said, expected, reduction="batchmean", log_target=True)
-        divergences.append(max(divergence.double().item(), 0.0))
-    return Effect(np.array(found), np.array(divergences))
-
-
-@torch.no_grad()
-def _predicted(
+def effects(
     model: Model,
     text: PackedText,
-    changes: Callable[[], Mapping[Site, Intervention]],
-    batch_rows: int,
-) -> Iterator[tuple[Float[Tensor, "predicted d_model"], Int[Tensor, " predicted"]]]:
-    """Row by row the last residual stream where a token is predicted, and these tokens."""
+    changes: Mapping[Hashable, Change],
+    *,
+    batch_rows: int = 4,
+    advance: Callable[[int], None] = lambda passes: None,
+) -> tuple[Float[np.ndarray, " rows"], dict[Hashable, Effect]]:
+    """Losses of the untouched model, and what each change does, on the same rows of text.
+
+    A token counts if its predecessor is of the same document, so no loss is due to a text that
+    begins anew. Each changed pass goes on from the untouched stream before its first change.
+
+    Args:
+        changes: by any key; asked anew for the interventions of every forward pass.
+        advance: told after each changed pass.
+
+    Raises:
+        TomogramError: a row has no token to predict.
+    """
+    clean: list[float] = []
+    rows: dict[Hashable, list[tuple[float, float]]] = {key: [] for key in changes}
     last = Site("resid_post", model.n_layers - 1)
+    before = {key: _layer_before(change()) for key, change in changes.items()}
+    wanted = {last} | {Site("resid_post", each) for each in before.values() if each is not None}
     for start in range(0, text.rows, batch_rows):
         part = slice(start, start + batch_rows)
         tokens = torch.from_numpy(text.tokens[part].astype(np.int64)).to(model.device)
-        documents = torch.from_numpy(text.documents[part].astype(np.int64)).to(model.device)
-        counted = documents[:, 1:] == documents[:, :-1]
-        if not counted.any(1).all():
-            raise TomogramError("A row of the text has no token to predict.")
-        resid = model.run(tokens, capture=(last,), interventions=changes(), logits=False)[last]
-        for stream, ids, counts in zip(resid, tokens, counted, strict=True):
-            yield stream[:-1][counts], ids[1:][counts]
+        counted = _counted(text, part).to(model.device)
+        untouched = model.run(tokens, capture=wanted, logits=False)
+        expected = _predictions(model, untouched[last], counted)
+        told = [ids[1:][counts] for ids, counts in zip(tokens, counted, strict=True)]
+        clean += [_loss(said, ids) for said, ids in zip(expected, told, strict=True)]
+        for key, change in changes.items():
+            layer = before[key]
+            begin = None if layer is None else Start(layer, untouched[Site("resid_post", layer)])
+            changed = model.run(
+                tokens, capture=(last,), interventions=change(), logits=False, start=begin
+            )
+            said = _predictions(model, changed[last], counted)
+            for own, ids, other in zip(said, told, expected, strict=True):
+                rows[key].append((_loss(own, ids), _divergence(own, other)))
+            advance(1)
+    found = {key: Effect(*np.array(each).reshape(-1, 2).T) for key, each in rows.items()}
+    return np.array(clean), found
+
+
+def _layer_before(change: Mapping[Site, Intervention]) -> int | None:
+    """The last block whose stream no intervention touches before it; None where there is none."""
+    if any(site.layer is None for site in change):
+        return None
+    layers = [site.layer - (site.kind != "resid_post") for site in change if site.layer is not None]
+    return min(layers) if layers and min(layers) >= 0 else None
+
+
+def _counted(text: PackedText, part: slice) -> Bool[Tensor, "rows predicted"]:
+    documents = torch.from_numpy(text.documents[part].astype(np.int64))
+    counted = documents[:, 1:] == documents[:, :-1]
+    if not counted.any(1).all():
+        raise TomogramError("A row of the text has no token to predict.")
+    return counted
+
+
+def _predictions(
+    model: Model, stream: Float[Tensor, "rows pos d_model"], counted: Bool[Tensor, "rows predicted"]
+) -> list[Float[Tensor, "predicted d_vocab"]]:
+    """Row by row the log-probabilities in float32 where a token is predicted."""
+    return [
+        model.unembed(row[:-1][counts]).float().log_softmax(-1)
+        for row, counts in zip(stream, counted, strict=True)
+    ]
+
+
+def _loss(said: Float[Tensor, "predicted d_vocab"], ids: Int[Tensor, " predicted"]) -> float:
+    return F.nll_loss(said, ids).double().item()
+
+
+def _divergence(
+    said: Float[Tensor, "predicted d_vocab"], expected: Float[Tensor, "predicted d_vocab"]
+) -> float:
+    found = F.kl_div(said, expected, reduction="batchmean", log_target=True)
+    # Rounding may put the divergence of equal predictions a hair below 0.
+    return max(found.double().item(), 0.0)
 
 
 def cost(

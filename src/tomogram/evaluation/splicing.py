@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from tomogram.dictionaries.cost import Effect, Untouched, cost, effect, untouched
+from tomogram.dictionaries.cost import Change, Effect, cost, effects
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.splice import Splice, interventions, zeroed
 from tomogram.evaluation import records
 from tomogram.models.model import Model
+from tomogram.models.sites import Site
+from tomogram.store import progress
 from tomogram.store.errors import TomogramError
 from tomogram.store.estimates import estimate, ratio, within
 from tomogram.store.schema import Estimate
@@ -21,59 +25,55 @@ from tomogram.text.packing import PackedText
 Family = Literal["residual", "transcoders"]
 
 
-class Spliced:
-    """The clean model on some rows of text, and what splices do to it there.
+@dataclass(frozen=True)
+class Priced:
+    """The untouched model's loss in nats, and what each set of splices costs, by its name."""
 
-    The effect of zeroing a site is measured once.
+    loss: Estimate
+    costs: Mapping[str, records.Cost]
+
+
+def price(
+    model: Model,
+    text: PackedText,
+    sets: Mapping[str, Sequence[Splice]],
+    *,
+    batch_rows: int,
+    seed: int = 0,
+    note: str = "quality",
+) -> Priced:
+    """What it costs to put each set of splices into the model, all of a set at once.
+
+    Each is held against the model left alone and against zeros where the set writes; zeros at the
+    same sites are measured once. Shows its progress.
+
+    Raises:
+        TomogramError: two splices of a set write one site; a row has no token to predict.
     """
+    changes: dict[Hashable, Change] = {
+        name: partial(interventions, splices) for name, splices in sets.items()
+    }
+    written = {name: _written(splices) for name, splices in sets.items()}
+    changes |= {sites: partial(zeroed, sites) for sites in written.values()}
+    total = len(changes) * -(-text.rows // batch_rows)
+    with progress.task(note, total=total, unit="passes") as task:
+        clean, found = effects(model, text, changes, batch_rows=batch_rows, advance=task.advance)
+    costs = {name: _cost(clean, found[name], found[written[name]], seed) for name in sets}
+    return Priced(estimate(clean, seed=seed), costs)
 
-    def __init__(self, model: Model, text: PackedText, *, batch_rows: int, seed: int = 0) -> None:
-        self._model, self._batch_rows, self._seed = model, batch_rows, seed
-        self.clean: Untouched = untouched(model, text, batch_rows=batch_rows)
-        self._zero: dict[tuple[str, ...], Effect] = {}
 
-    @property
-    def loss(self) -> Estimate:
-        """The untouched model's loss."""
-        return estimate(self.clean.losses, seed=self._seed)
+def _written(splices: Sequence[Splice]) -> tuple[Site, ...]:
+    return tuple(sorted((splice.write for splice in splices), key=str))
 
-    def cost(self, splices: Sequence[Splice]) -> records.Cost:
-        """Rise, loss recovered, KL and KL recovered with all these splices in place at once.
 
-        Raises TomogramError where two splices write one site.
-        """
-        changed = self._effect(splices)
-        zero = self._zeroed(splices)
-        priced = cost(self.clean.losses, changed.losses, zero.losses, seed=self._seed)
-        return records.Cost(
-            rise=priced.rise,
-            recovered=priced.recovered,
-            kl=within(estimate(changed.divergences, seed=self._seed), low=0.0),
-            kl_recovered=ratio(
-                zero.divergences - changed.divergences, zero.divergences, seed=self._seed
-            ),
-        )
-
-    def rise(self, splices: Sequence[Splice]) -> Estimate:
-        """Rise in loss in nats with all these splices in place at once."""
-        return estimate(self._effect(splices).losses - self.clean.losses, seed=self._seed)
-
-    def _effect(self, splices: Sequence[Splice]) -> Effect:
-        return effect(
-            self._model,
-            self.clean,
-            lambda: interventions(splices),
-            batch_rows=self._batch_rows,
-        )
-
-    def _zeroed(self, splices: Sequence[Splice]) -> Effect:
-        sites = [splice.write for splice in splices]
-        key = tuple(sorted(map(str, sites)))
-        if key not in self._zero:
-            self._zero[key] = effect(
-                self._model, self.clean, lambda: zeroed(sites), batch_rows=self._batch_rows
-            )
-        return self._zero[key]
+def _cost(clean: Float[np.ndarray, " rows"], own: Effect, zero: Effect, seed: int) -> records.Cost:
+    priced = cost(clean, own.losses, zero.losses, seed=seed)
+    return records.Cost(
+        rise=priced.rise,
+        recovered=priced.recovered,
+        kl=within(estimate(own.divergences, seed=seed), low=0.0),
+        kl_recovered=ratio(zero.divergences - own.divergences, zero.divergences, seed=seed),
+    )
 
 
 def families(dictionaries: Sequence[Dictionary]) -> dict[Family, list[Dictionary]]:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from tomogram.models.capture import AllCaptured, Intervention, Tape, hooked
 from tomogram.models.norm import gain
 from tomogram.models.sites import LAYER_KINDS, Site
+from tomogram.models.start import Start, started
 from tomogram.models.structure import Structure
 from tomogram.models.wiring import Wiring, matrix
 from tomogram.store.errors import TomogramError
@@ -117,6 +118,7 @@ class Model:
         capture: Iterable[Site] = (),
         interventions: Mapping[Site, Intervention] | None = None,
         logits: bool = True,
+        start: Start | None = None,
     ) -> Run:
         """Run the model once, without a key-value cache.
 
@@ -131,10 +133,11 @@ class Model:
             interventions: function by site; it is given a copy of the value there and returns the
                 value to go on with. What is captured at its own site is what it returned.
             logits: False stops the forward after the last captured site, and gives no logits.
+            start: a stream of these tokens to go on from; the blocks before it are not computed.
 
         Raises:
-            TomogramError: the model lacks a site; the tokens are no [batch pos] of known ids within
-                the context; an intervention returned another shape.
+            TomogramError: the model lacks a site, or it lies before the start; the tokens are no
+                [batch pos] of known ids within the context; an intervention returned another shape.
         """
         wanted = frozenset(capture)
         self.check_tokens(tokens)
@@ -142,7 +145,9 @@ class Model:
         if not logits and not wanted:
             return Run(None, {})
         tape = Tape(wanted, interventions, stop_early=not logits)
-        with hooked(self.wiring, tape, batch=tokens.shape[0]):
+        if start is not None:
+            start.check(tape.sites, (*tokens.shape, self.d_model))
+        with started(self.wiring, start), hooked(self.wiring, tape, batch=tokens.shape[0]):
             try:
                 output = self.module(input_ids=tokens.to(self.device), use_cache=False)
             except AllCaptured:

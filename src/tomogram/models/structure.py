@@ -47,6 +47,8 @@ class Structure:
     pre_norm_if: str | None = None
     # Method computing attention, in families that do not use transformers' attention interface.
     attention_method: str | None = None
+    # Whether a block gives the stream with its attention weights beside it.
+    block_gives_tuple: bool = False
 
 
 _LLAMA = Structure(
@@ -94,6 +96,7 @@ STRUCTURES = (
         attention="attn.attention",
         heads_to_stream="attn.attention.out_proj",
         attention_method="_attn",
+        block_gives_tuple=True,
     ),
     Structure(
         name="gpt_neox",

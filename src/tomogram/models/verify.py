@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tomogram.models.model import Model, Run
 from tomogram.models.norm import bias, centres, gain
 from tomogram.models.sites import Site
+from tomogram.models.start import Start
 from tomogram.models.wiring import Block
 from tomogram.store.errors import TomogramError
 
@@ -62,6 +63,11 @@ def verify(model: Model) -> None:
     plain = model.module(input_ids=tokens.to(model.device), use_cache=False).logits
     if not torch.equal(run[Site("logits")], plain):
         _refuse(model, Site("logits"), "changes when the inside is captured")
+    middle = Site("resid_post", (model.n_layers - 1) // 2)
+    assert middle.layer is not None
+    on = model.run(tokens, start=Start(middle.layer, run[middle])).logits
+    if on is None or not torch.equal(on, plain):
+        _refuse(model, middle, "is not all that the later blocks go on from")
     tolerance = _TOLERANCE.get(model.dtype)
     if tolerance is None:
         raise TomogramError(f"{model.name} is in {model.dtype}, not in float32 or bfloat16.")

@@ -24,8 +24,8 @@ from tomogram.evaluation.codes import Halves, Place, half
 from tomogram.evaluation.entities import people
 from tomogram.evaluation.halves import TextHalves, halves
 from tomogram.evaluation.labels import chosen
-from tomogram.evaluation.records import Evaluated, Evaluation, Flat, Together
-from tomogram.evaluation.splicing import Spliced, families, predicting_rows, single
+from tomogram.evaluation.records import Cost, Evaluated, Evaluation, Flat, Together
+from tomogram.evaluation.splicing import Family, families, predicting_rows, price, single
 from tomogram.models.model import Model
 from tomogram.pipeline.given import given_model
 from tomogram.reference.shipped import world_of
@@ -75,7 +75,6 @@ class _Setting:
     extent: Extent
     seed: int
     columns: list[int]
-    spliced: Spliced
 
     @property
     def batch_rows(self) -> int:
@@ -194,9 +193,14 @@ def _measured(
         least=extent.least,
         seed=seed,
     )
-    spliced = Spliced(model, measurement.take(rows), batch_rows=batch_rows, seed=seed)
-    setting = _Setting(model, text, extent, seed, columns, spliced)
+    setting = _Setting(model, text, extent, seed, columns)
     beside = _beside(setting, named)
+    together, clashing = _together(named)
+    sets = {who: splices for name, b in beside.items() for who, splices in _alone(named, name, b)}
+    sets |= {_all(family): [Splice.of(named[n]) for n in own] for family, own in together.items()}
+    priced = price(
+        model, measurement.take(rows), sets, batch_rows=batch_rows, seed=seed, note="costs"
+    )
     with progress.task("reconstruction", total=measurement.n_tokens, unit="tokens") as task:
         readings = reconstruction.read(
             model,
@@ -210,11 +214,10 @@ def _measured(
     with progress.task("measures", total=len(named), unit="dictionaries") as task:
         for name, dictionary in named.items():
             task.note(name)
-            own, without = _one(setting, name, dictionary, beside.get(name), readings)
+            own, without = _one(setting, name, dictionary, beside.get(name), readings, priced.costs)
             found.append(own)
             missing += without
             task.advance()
-    together, without = _together(setting, named)
     return Evaluation(
         model=model.name,
         model_digest=model.digest,
@@ -226,16 +229,41 @@ def _measured(
         measured_tokens=measurement.n_tokens,
         context=measurement.context,
         seed=seed,
-        loss=spliced.loss,
-        together=tuple(together),
+        loss=priced.loss,
+        together=tuple(
+            Together(family=family, dictionaries=own, cost=priced.costs[_all(family)])
+            for family, own in together.items()
+        ),
         dictionaries=tuple(found),
-        not_measured=tuple(missing + without),
+        not_measured=tuple(missing + clashing),
     )
 
 
 def _random(name: str) -> str:
-    """Under which name the random baseline of a dictionary is read."""
+    """Under which name the random baseline of a dictionary is read and priced."""
     return f"{name}, random"
+
+
+def _flat(name: str) -> str:
+    """Under which name the projection beside a dictionary is priced."""
+    return f"{name}, projection"
+
+
+def _all(family: str) -> str:
+    """Under which name all dictionaries of a family at once are priced."""
+    return f"all {family}"
+
+
+def _alone(
+    named: Mapping[str, Dictionary], name: str, beside: Baselines
+) -> list[tuple[str, list[Splice]]]:
+    """A dictionary and its baselines, each to be priced by itself."""
+    write = named[name].write
+    return [
+        (name, [Splice.of(named[name])]),
+        (_flat(name), [Splice(write, write, beside.projection)]),
+        (_random(name), [Splice.of(beside.writing["random"])]),
+    ]
 
 
 def _beside(setting: _Setting, named: Mapping[str, Dictionary]) -> dict[str, Baselines]:
@@ -272,9 +300,10 @@ def _one(
     dictionary: Dictionary,
     beside: Baselines | None,
     readings: Mapping[str, reconstruction.Reading],
+    costs: Mapping[str, Cost],
 ) -> tuple[Evaluated, list[NotMeasured]]:
     """Everything of one dictionary."""
-    seed, spliced = setting.seed, setting.spliced
+    seed = setting.seed
     shape = dictionary.shape
     own = Evaluated(
         name=name,
@@ -289,21 +318,19 @@ def _one(
     if beside is None:
         why = "It reads or writes several sites, and these measures need one site each way."
         return own, [NotMeasured(what=f"All but the reconstruction of {name}", why=why)]
-    random, write = beside.writing["random"], dictionary.write
-    flat = Splice(write, write, beside.projection)
     own = own.model_copy(
         update={
             "pca": Flat(
                 rank=beside.projection.directions.shape[1],
                 fvu=reconstruction.fvu(readings[name].flat, seed=seed),
-                rise=spliced.rise([flat]),
+                rise=costs[_flat(name)].rise,
             ),
             "random": Flat(
                 rank=max(1, round(readings[_random(name)].sparsity.l0)),
                 fvu=reconstruction.fvu(readings[_random(name)].rows, seed=seed),
-                rise=spliced.rise([Splice.of(random)]),
+                rise=costs[_random(name)].rise,
             ),
-            "cost": spliced.cost([Splice.of(dictionary)]),
+            "cost": costs[name],
         }
     )
     with_labels, missing = _labelled(setting, name, dictionary, beside)
@@ -363,10 +390,11 @@ def _labelled(
 
 
 def _together(
-    setting: _Setting, named: Mapping[str, Dictionary]
-) -> tuple[list[Together], list[NotMeasured]]:
-    """All dictionaries of one shape in the model at once."""
-    found, missing = [], []
+    named: Mapping[str, Dictionary],
+) -> tuple[dict[Family, tuple[str, ...]], list[NotMeasured]]:
+    """The names of the dictionaries of each shape that can all be in the model at once."""
+    found: dict[Family, tuple[str, ...]] = {}
+    missing = []
     names = {id(dictionary): name for name, dictionary in named.items()}
     for family, members in families(list(named.values())).items():
         sites = [dictionary.write for dictionary in members]
@@ -375,13 +403,7 @@ def _together(
             why = f"Several of them write {twice}; only one can take its place in the model."
             missing.append(NotMeasured(what=f"The cost of all {family} at once", why=why))
             continue
-        found.append(
-            Together(
-                family=family,
-                dictionaries=tuple(names[id(dictionary)] for dictionary in members),
-                cost=setting.spliced.cost([Splice.of(dictionary) for dictionary in members]),
-            )
-        )
+        found[family] = tuple(names[id(dictionary)] for dictionary in members)
     return found, missing
 
 

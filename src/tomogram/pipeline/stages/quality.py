@@ -9,9 +9,9 @@ import numpy as np
 from tomogram.dictionaries import pca
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.splice import Splice
-from tomogram.evaluation import reconstruction, splicing
+from tomogram.evaluation import reconstruction
 from tomogram.evaluation.baselines import moments_of
-from tomogram.evaluation.splicing import families, predicting_rows
+from tomogram.evaluation.splicing import families, predicting_rows, price
 from tomogram.models.sites import Site
 from tomogram.pipeline.session import Session
 from tomogram.pipeline.stages.text import Texts
@@ -80,48 +80,54 @@ def _measure(session: Session, texts: Texts, dictionaries: Sequence[Dictionary])
             advance=task.advance,
         )
     together = families(dictionaries)
+    sets: dict[str, list[Splice]] = {d.name: [Splice.of(d)] for d in dictionaries}
+    sets |= {_flat(site): [Splice(site, site, flat)] for site, flat in projections.items()}
+    sets |= {_all(family): [Splice.of(d) for d in own] for family, own in together.items()}
+    priced = price(model, text, sets, batch_rows=session.batch_rows, seed=session.seed)
     found: dict[str, Quality] = {}
-    spliced = []
-    with progress.task("quality", total=len(dictionaries) + len(together), unit="splices") as task:
-        model_with = splicing.Spliced(model, text, batch_rows=session.batch_rows, seed=session.seed)
-        for dictionary in dictionaries:
-            name, projection = dictionary.name, projections[dictionary.write]
-            reading, sparsity = readings[name], readings[name].sparsity
-            alone = model_with.cost([Splice.of(dictionary)])
-            flat = Splice(dictionary.write, dictionary.write, projection)
-            found[name] = Quality(
-                tokens=reading.total.tokens,
-                l0=sparsity.l0,
-                fvu=reading.total.fvu,
-                rise=alone.rise,
-                recovered=alone.recovered,
-                shrinkage=reading.total.shrinkage,
-                dead=sparsity.dead,
-                dense=sparsity.dense,
-                pca=PcaBaseline(
-                    rank=projection.directions.shape[1],
-                    fvu=reconstruction.summed(reading.flat).fvu,
-                    rise=model_with.rise([flat]),
-                ),
-            )
-            task.advance()
-        for family, members in together.items():
-            cost = model_with.cost([Splice.of(dictionary) for dictionary in members])
-            spliced.append(
-                Spliced(
-                    family=family,
-                    dictionaries=tuple(d.name for d in members),
-                    rise=cost.rise,
-                    recovered=cost.recovered,
-                )
-            )
-            task.advance()
+    for dictionary in dictionaries:
+        name, projection = dictionary.name, projections[dictionary.write]
+        reading, cost = readings[name], priced.costs[name]
+        found[name] = Quality(
+            tokens=reading.total.tokens,
+            l0=reading.sparsity.l0,
+            fvu=reading.total.fvu,
+            rise=cost.rise,
+            recovered=cost.recovered,
+            shrinkage=reading.total.shrinkage,
+            dead=reading.sparsity.dead,
+            dense=reading.sparsity.dense,
+            pca=PcaBaseline(
+                rank=projection.directions.shape[1],
+                fvu=reconstruction.summed(reading.flat).fvu,
+                rise=priced.costs[_flat(dictionary.write)].rise,
+            ),
+        )
+    spliced = [
+        Spliced(
+            family=family,
+            dictionaries=tuple(d.name for d in members),
+            rise=priced.costs[_all(family)].rise,
+            recovered=priced.costs[_all(family)].recovered,
+        )
+        for family, members in together.items()
+    ]
     return Measured(
-        loss=model_with.loss,
+        loss=priced.loss,
         unigram_loss=_unigram_loss(texts.train, text, model.d_vocab),
         dictionaries=found,
         spliced=tuple(spliced),
     )
+
+
+def _flat(site: Site) -> str:
+    """Under which name the projection of a site is priced."""
+    return f"{site}, projection"
+
+
+def _all(family: str) -> str:
+    """Under which name all dictionaries of a family at once are priced."""
+    return f"all {family}"
 
 
 def _projections(
