@@ -22,9 +22,10 @@ from tomogram.store.schema import Estimate, PcaBaseline, Quality, Record, Splice
 from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 
-VERSION = 2
-PCA_TOKENS = 65_536
-"""Training tokens the principal components are taken from."""
+VERSION = 3
+PCA_TOKENS = 16_384
+PCA_TOKENS_A_DIMENSION = 32
+"""Training tokens the principal components are taken from: the larger number of the two."""
 
 
 class Measured(Record):
@@ -135,7 +136,8 @@ def _projections(
 ) -> dict[Site, pca.Projection]:
     """The leading principal directions at every site written to, as many as k."""
     sites = sorted({d.write for d in dictionaries}, key=str)
-    rows = slice(max(1, min(text.rows, PCA_TOKENS // text.context)))
+    tokens = max(PCA_TOKENS, PCA_TOKENS_A_DIMENSION * session.model.d_model)
+    rows = slice(max(1, min(text.rows, tokens // text.context)))
     moments = moments_of(
         session.model, text.take(rows), [(site,) for site in sites], batch_rows=session.batch_rows
     )
