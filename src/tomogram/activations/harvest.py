@@ -1,6 +1,8 @@
 """Harvest: activations of any amount of text to sharded safetensors, within a memory limit.
 
-While one batch is written in the background, the model computes the next.
+A device computes the next batches while one is written in the background. On a CPU the forward
+pass has all cores, and whoever else wants one stops them all, because each waits for the slowest:
+there a batch is computed, and then written by all cores.
 """
 
 from __future__ import annotations
@@ -142,8 +144,9 @@ def _shards(
     sites = {Site.parse(name): width for name, width in contents.sites.items()}
     total = contents.rows * contents.context
     done = len(manifest.shards) * contents.shard_rows * contents.context
+    write_all = _in_turns if model.device.type == "cpu" else _overlapping
     with (
-        ThreadPoolExecutor(1, "harvest") as background,
+        ThreadPoolExecutor(torch.get_num_threads(), "harvest") as threads,
         task("harvest", total=total, unit="tokens", done=done) as progress,
     ):
         for number in range(len(manifest.shards), contents.n_shards):
@@ -152,26 +155,40 @@ def _shards(
             batches = stream(model, text, tuple(sites), batch_rows=batch_rows, rows=rows)
             tokens = len(rows) * contents.context
             with ShardWriter(path, tokens, sites, DTYPES[contents.dtype]) as writer:
-                _overlap(batches, writer, background, progress)
+                write_all(batches, writer, threads, progress)
             checksums = {str(site): value for site, value in writer.checksums.items()}
             shards = (*manifest.shards, Shard(file=path.name, checksums=checksums))
             manifest = manifest.model_copy(update={"shards": shards})
             manifest.write(folder)
 
 
-def _overlap(
-    batches: Iterator[Batch], writer: ShardWriter, background: Executor, progress: Task
+def _in_turns(
+    batches: Iterator[Batch], writer: ShardWriter, threads: Executor, progress: Task
+) -> None:
+    """Compute a batch, write it, compute the next."""
+    for batch in batches:
+        writer.write(batch.activations, threads)
+        progress.advance(_tokens(batch))
+
+
+def _overlapping(
+    batches: Iterator[Batch], writer: ShardWriter, threads: Executor, progress: Task
 ) -> None:
     """Write each batch in the background while the next are computed."""
     pending: deque[Future[None]] = deque()
-    try:
-        for batch in batches:
-            pending.append(background.submit(writer.write, batch.activations))
-            progress.advance(next(iter(batch.activations.values())).shape[0])
-            if len(pending) == IN_FLIGHT:
-                pending.popleft().result()
-        for write in pending:
-            write.result()
-    finally:
-        # After an error the shard's file is closed: nobody may still be writing to it.
-        wait(pending)
+    with ThreadPoolExecutor(1, "batch") as background:
+        try:
+            for batch in batches:
+                pending.append(background.submit(writer.write, batch.activations, threads))
+                progress.advance(_tokens(batch))
+                if len(pending) == IN_FLIGHT:
+                    pending.popleft().result()
+            for write in pending:
+                write.result()
+        finally:
+            # After an error the shard's file is closed: nobody may still be writing to it.
+            wait(pending)
+
+
+def _tokens(batch: Batch) -> int:
+    return next(iter(batch.activations.values())).shape[0]

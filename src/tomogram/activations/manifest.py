@@ -45,16 +45,16 @@ class Contents(_Record):
 
 
 class Shard(_Record):
-    """A shard that is whole: its file and the CRC-32 of the bytes at each site."""
+    """A shard that is whole: its file and the XXH3 of the bytes at each site."""
 
     file: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.safetensors$")]
-    checksums: dict[str, int]
+    checksums: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]]
 
 
 class Manifest(_Record):
     """All of ``harvest.json``; shards are written in order."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     contents: Contents
     shards: tuple[Shard, ...] = ()
 

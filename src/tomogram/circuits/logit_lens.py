@@ -14,7 +14,7 @@ from tomogram.store.estimates import estimate
 from tomogram.store.schema import LensPoint
 from tomogram.text.packing import PackedText
 
-POSITIONS = 64
+POSITIONS = 16
 """Most tokens of a row that are looked at."""
 _LOGIT_NUMBERS = 2**24
 
@@ -29,7 +29,7 @@ def logit_lens(
     prediction p to the early one q, Σ p (log p − log q); the share of tokens where both have the
     same top token; the probability of the true next token; the entropy of q in nats. Intervals
     are over rows. Tokens that end a document are left out: what follows them is not the model's
-    to know. Of a long row, 64 tokens evenly spaced stand for all, because the unembedding of every
+    to know. Of a long row, 16 tokens evenly spaced stand for all, because the unembedding of every
     depth is most of the work.
 
     Args:

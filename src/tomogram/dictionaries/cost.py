@@ -24,6 +24,9 @@ from tomogram.store.estimates import estimate, ratio
 from tomogram.store.schema import Estimate
 from tomogram.text.packing import PackedText
 
+PREDICTIONS = 2**28
+"""Bytes that the untouched predictions of one batch may take: a vocabulary can be large."""
+
 Change = Callable[[], Mapping[Site, Intervention]]
 """Makes the interventions of one forward pass."""
 
@@ -61,7 +64,7 @@ def effects(
     changes: Mapping[Hashable, Change],
     *,
     batch_rows: int = 4,
-    advance: Callable[[int], None] = lambda passes: None,
+    advance: Callable[[int], None] = lambda rows: None,
 ) -> tuple[Float[np.ndarray, " rows"], dict[Hashable, Effect]]:
     """Losses of the untouched model, and what each change does, on the same rows of text.
 
@@ -70,7 +73,8 @@ def effects(
 
     Args:
         changes: by any key; asked anew for the interventions of every forward pass.
-        advance: told after each changed pass.
+        batch_rows: at most so many rows in a pass; fewer where the vocabulary is large.
+        advance: told after each changed pass how many rows it had.
 
     Raises:
         TomogramError: a row has no token to predict.
@@ -80,6 +84,7 @@ def effects(
     last = Site("resid_post", model.n_layers - 1)
     before = {key: _layer_before(change()) for key, change in changes.items()}
     wanted = {last} | {Site("resid_post", each) for each in before.values() if each is not None}
+    batch_rows = min(batch_rows, max(1, PREDICTIONS // (4 * text.context * model.d_vocab)))
     for start in range(0, text.rows, batch_rows):
         part = slice(start, start + batch_rows)
         tokens = torch.from_numpy(text.tokens[part].astype(np.int64)).to(model.device)
@@ -97,7 +102,7 @@ def effects(
             said = _predictions(model, changed[last], counted)
             for own, ids, other in zip(said, told, expected, strict=True):
                 rows[key].append((_loss(own, ids), _divergence(own, other)))
-            advance(1)
+            advance(len(tokens))
     found = {key: Effect(*np.array(each).reshape(-1, 2).T) for key, each in rows.items()}
     return np.array(clean), found
 

@@ -55,8 +55,7 @@ def price(
     }
     written = {name: _written(splices) for name, splices in sets.items()}
     changes |= {sites: partial(zeroed, sites) for sites in written.values()}
-    total = len(changes) * -(-text.rows // batch_rows)
-    with progress.task(note, total=total, unit="passes") as task:
+    with progress.task(note, total=len(changes) * text.rows, unit="rows") as task:
         clean, found = effects(model, text, changes, batch_rows=batch_rows, advance=task.advance)
     costs = {name: _cost(clean, found[name], found[written[name]], seed) for name in sets}
     return Priced(estimate(clean, seed=seed), costs)

@@ -55,13 +55,13 @@ class Plan:
 PLANS = {
     "quick": Plan(
         "quick",
-        text_tokens=220_000,
-        made_tokens=220_000,
+        text_tokens=232_000,
+        made_tokens=232_000,
         epochs=1,
-        surveyed_tokens=80_000,
+        surveyed_tokens=64_000,
         expansion=4,
         layers=4,
-        measured_rows=20,
+        measured_rows=16,
         concept_tokens=60_000,
     ),
     "standard": Plan(

@@ -11,7 +11,7 @@ from tomogram.store.schema import Anatomy
 from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 
-VERSION = 2
+VERSION = 3
 
 
 def stage(session: Session, text: PackedText) -> Stage:
