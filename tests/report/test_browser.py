@@ -107,6 +107,27 @@ def test_the_gallery_filters(browser, address) -> None:
     opened.context.close()
 
 
+def test_a_long_gallery_opens_bit_by_bit_and_links_lead_into_it(browser, tmp_path: Path) -> None:
+    manifest = build_manifest()
+    evidence = build_evidence(manifest, n_cards=60)
+    path = tmp_path / "long.html"
+    path.write_text(render(manifest, evidence), "utf-8")
+    opened = Opened(browser, path.as_uri(), 390, "light")
+    page, visible = opened.page, opened.page.locator(".card:visible")
+    assert visible.count() == 24
+    assert page.locator("#count").inner_text() == "24 of 60 found"
+    page.click("#more")
+    assert visible.count() == 48
+    page.click("#more")
+    assert visible.count() == 60
+    assert page.locator("#more").is_hidden()
+    opened.context.close()
+    last = evidence.cards[-1].anchor
+    opened = Opened(browser, f"{path.as_uri()}#{last}", 390, "light")
+    assert opened.page.locator(f"[id='{last}']").is_visible()
+    opened.context.close()
+
+
 def test_a_tap_on_a_token_shows_its_value(browser, address) -> None:
     opened = Opened(browser, address, 390, "light", has_touch=True)
     mark = opened.page.locator(".card > .exemplars mark").last
