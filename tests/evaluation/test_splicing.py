@@ -12,7 +12,13 @@ from tomogram.dictionaries.shape import autoencoder, crosscoder, transcoder
 from tomogram.dictionaries.splice import Splice
 from tomogram.dictionaries.topk import TopK
 from tomogram.evaluation.records import Cost
-from tomogram.evaluation.splicing import families, predicting_rows, price, single
+from tomogram.evaluation.splicing import (
+    families,
+    predicting_rows,
+    price,
+    price_with_divergence,
+    single,
+)
 from tomogram.models.load import wrap
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
@@ -29,7 +35,8 @@ def text() -> PackedText:
 
 
 def priced(text: PackedText, *splices: Splice, model: Model | None = None) -> Cost:
-    return price(model or tiny_model(), text, {"own": splices}, batch_rows=5).costs["own"]
+    chosen = model or tiny_model()
+    return price_with_divergence(chosen, text, {"own": splices}, batch_rows=5).costs["own"]
 
 
 def halved(site: Site) -> Splice:
@@ -58,9 +65,20 @@ def test_losses_and_divergences_are_those_of_the_definition(text):
 
 def test_sets_priced_together_cost_what_they_cost_by_themselves(text):
     sets = {"one": [halved(RESID[1])], "two": [halved(RESID[0]), halved(RESID[2])]}
-    both = price(tiny_model(), text, sets, batch_rows=5)
+    both = price_with_divergence(tiny_model(), text, sets, batch_rows=5)
     for name, splices in sets.items():
         assert both.costs[name] == priced(text, *splices)
+
+
+def test_the_loss_alone_is_the_same_figure(text):
+    sets = {"one": [halved(RESID[1])], "two": [halved(RESID[0]), halved(RESID[2])]}
+    alone = price(tiny_model(), text, sets, batch_rows=5)
+    whole = price_with_divergence(tiny_model(), text, sets, batch_rows=5)
+    assert alone.loss.value == pytest.approx(whole.loss.value, rel=1e-6)
+    for name in sets:
+        rise, recovered = alone.costs[name].rise, alone.costs[name].recovered
+        assert rise.value == pytest.approx(whole.costs[name].rise.value, rel=1e-4)
+        assert recovered.value == pytest.approx(whole.costs[name].recovered.value, rel=1e-4)
 
 
 def test_a_perfect_dictionary_costs_nothing_alone_and_with_others(text):

@@ -6,7 +6,7 @@ model whose site was set to zero, which is so bad that almost any dictionary rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,53 +58,93 @@ class Effect:
 
 
 @torch.no_grad()
-def effects(
+def losses(
     model: Model,
     text: PackedText,
-    changes: Mapping[Hashable, Change],
+    changes: Mapping[str, Change],
     *,
     batch_rows: int = 4,
     advance: Callable[[int], None] = lambda rows: None,
-) -> tuple[Float[np.ndarray, " rows"], dict[Hashable, Effect]]:
+) -> tuple[Float[np.ndarray, " rows"], dict[str, Float[np.ndarray, " rows"]]]:
+    """Mean next-token loss of each row in nats: of the untouched model, and under each change.
+
+    What counts, what the arguments are and what is raised is as in `effects`; without divergences
+    a large vocabulary costs half.
+    """
+    found: dict[str | None, list[float]] = {key: [] for key in (None, *changes)}
+    for key, rows in _passes(model, text, changes, batch_rows, advance):
+        found[key] += [
+            F.cross_entropy(model.unembed(stream).float(), ids).double().item()
+            for stream, ids in rows
+        ]
+    return np.array(found[None]), {key: np.array(found[key]) for key in changes}
+
+
+@torch.no_grad()
+def effects(
+    model: Model,
+    text: PackedText,
+    changes: Mapping[str, Change],
+    *,
+    batch_rows: int = 4,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> tuple[Float[np.ndarray, " rows"], dict[str, Effect]]:
     """Losses of the untouched model, and what each change does, on the same rows of text.
 
     A token counts if its predecessor is of the same document, so no loss is due to a text that
     begins anew. Each changed pass goes on from the untouched stream before its first change.
 
     Args:
-        changes: by any key; asked anew for the interventions of every forward pass.
+        changes: by any name; asked anew for the interventions of every forward pass.
         batch_rows: at most so many rows in a pass; fewer where the vocabulary is large.
         advance: told after each changed pass how many rows it had.
 
     Raises:
         TomogramError: a row has no token to predict.
     """
+    batch_rows = min(batch_rows, max(1, PREDICTIONS // (4 * text.context * model.d_vocab)))
     clean: list[float] = []
-    rows: dict[Hashable, list[tuple[float, float]]] = {key: [] for key in changes}
+    found: dict[str, list[tuple[float, float]]] = {key: [] for key in changes}
+    expected: list[Float[Tensor, "predicted d_vocab"]] = []
+    for key, rows in _passes(model, text, changes, batch_rows, advance):
+        said = [model.unembed(stream).float().log_softmax(-1) for stream, _ in rows]
+        own = [_loss(each, ids) for each, (_, ids) in zip(said, rows, strict=True)]
+        if key is None:
+            expected, clean = said, clean + own
+        else:
+            found[key] += zip(own, map(_divergence, said, expected), strict=True)
+    return np.array(clean), {key: Effect(*np.array(rows).T) for key, rows in found.items()}
+
+
+Predicting = tuple[Float[Tensor, "predicted d_model"], Int[Tensor, " predicted"]]
+"""The last residual stream of one row where a token is predicted, and these tokens."""
+
+
+def _passes(
+    model: Model,
+    text: PackedText,
+    changes: Mapping[str, Change],
+    batch_rows: int,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[str | None, list[Predicting]]]:
+    """Batch by batch the untouched pass, as None, and then each changed one, by its name."""
     last = Site("resid_post", model.n_layers - 1)
     before = {key: _layer_before(change()) for key, change in changes.items()}
     wanted = {last} | {Site("resid_post", each) for each in before.values() if each is not None}
-    batch_rows = min(batch_rows, max(1, PREDICTIONS // (4 * text.context * model.d_vocab)))
     for start in range(0, text.rows, batch_rows):
         part = slice(start, start + batch_rows)
         tokens = torch.from_numpy(text.tokens[part].astype(np.int64)).to(model.device)
         counted = _counted(text, part).to(model.device)
         untouched = model.run(tokens, capture=wanted, logits=False)
-        expected = _predictions(model, untouched[last], counted)
-        told = [ids[1:][counts] for ids, counts in zip(tokens, counted, strict=True)]
-        clean += [_loss(said, ids) for said, ids in zip(expected, told, strict=True)]
+        yield None, _predicting(untouched[last], tokens, counted)
         for key, change in changes.items():
             layer = before[key]
             begin = None if layer is None else Start(layer, untouched[Site("resid_post", layer)])
             changed = model.run(
                 tokens, capture=(last,), interventions=change(), logits=False, start=begin
             )
-            said = _predictions(model, changed[last], counted)
-            for own, ids, other in zip(said, told, expected, strict=True):
-                rows[key].append((_loss(own, ids), _divergence(own, other)))
+            yield key, _predicting(changed[last], tokens, counted)
             advance(len(tokens))
-    found = {key: Effect(*np.array(each).reshape(-1, 2).T) for key, each in rows.items()}
-    return np.array(clean), found
 
 
 def _layer_before(change: Mapping[Site, Intervention]) -> int | None:
@@ -123,14 +163,13 @@ def _counted(text: PackedText, part: slice) -> Bool[Tensor, "rows predicted"]:
     return counted
 
 
-def _predictions(
-    model: Model, stream: Float[Tensor, "rows pos d_model"], counted: Bool[Tensor, "rows predicted"]
-) -> list[Float[Tensor, "predicted d_vocab"]]:
-    """Row by row the log-probabilities in float32 where a token is predicted."""
-    return [
-        model.unembed(row[:-1][counts]).float().log_softmax(-1)
-        for row, counts in zip(stream, counted, strict=True)
-    ]
+def _predicting(
+    streams: Float[Tensor, "rows pos d_model"],
+    tokens: Int[Tensor, "rows pos"],
+    counted: Bool[Tensor, "rows predicted"],
+) -> list[Predicting]:
+    rows = zip(streams, tokens, counted, strict=True)
+    return [(stream[:-1][counts], ids[1:][counts]) for stream, ids, counts in rows]
 
 
 def _loss(said: Float[Tensor, "predicted d_vocab"], ids: Int[Tensor, " predicted"]) -> float:

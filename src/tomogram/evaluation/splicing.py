@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from tomogram.dictionaries.cost import Change, Effect, cost, effects
+from tomogram.dictionaries.cost import Change, Cost, Effect, cost, effects, losses
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.splice import Splice, interventions, zeroed
 from tomogram.evaluation import records
 from tomogram.models.model import Model
-from tomogram.models.sites import Site
 from tomogram.store import progress
 from tomogram.store.errors import TomogramError
 from tomogram.store.estimates import estimate, ratio, within
 from tomogram.store.schema import Estimate
 from tomogram.text.packing import PackedText
 
+Price = TypeVar("Price", Cost, records.Cost)
 Family = Literal["residual", "transcoders"]
 
 
 @dataclass(frozen=True)
-class Priced:
+class Priced(Generic[Price]):
     """The untouched model's loss in nats, and what each set of splices costs, by its name."""
 
     loss: Estimate
-    costs: Mapping[str, records.Cost]
+    costs: Mapping[str, Price]
 
 
 def price(
@@ -40,9 +40,8 @@ def price(
     *,
     batch_rows: int,
     seed: int = 0,
-    note: str = "quality",
-) -> Priced:
-    """What it costs to put each set of splices into the model, all of a set at once.
+) -> Priced[Cost]:
+    """What it costs in loss to put each set of splices into the model, all of a set at once.
 
     Each is held against the model left alone and against zeros where the set writes; zeros at the
     same sites are measured once. Shows its progress.
@@ -50,19 +49,47 @@ def price(
     Raises:
         TomogramError: two splices of a set write one site; a row has no token to predict.
     """
-    changes: dict[Hashable, Change] = {
-        name: partial(interventions, splices) for name, splices in sets.items()
+    changes = _changes(sets)
+    with progress.task("quality", total=len(changes) * text.rows, unit="rows") as task:
+        clean, found = losses(model, text, changes, batch_rows=batch_rows, advance=task.advance)
+    costs = {
+        name: cost(clean, found[name], found[_zeros(splices)], seed=seed)
+        for name, splices in sets.items()
     }
-    written = {name: _written(splices) for name, splices in sets.items()}
-    changes |= {sites: partial(zeroed, sites) for sites in written.values()}
-    with progress.task(note, total=len(changes) * text.rows, unit="rows") as task:
-        clean, found = effects(model, text, changes, batch_rows=batch_rows, advance=task.advance)
-    costs = {name: _cost(clean, found[name], found[written[name]], seed) for name in sets}
     return Priced(estimate(clean, seed=seed), costs)
 
 
-def _written(splices: Sequence[Splice]) -> tuple[Site, ...]:
-    return tuple(sorted((splice.write for splice in splices), key=str))
+def price_with_divergence(
+    model: Model,
+    text: PackedText,
+    sets: Mapping[str, Sequence[Splice]],
+    *,
+    batch_rows: int,
+    seed: int = 0,
+) -> Priced[records.Cost]:
+    """As `price`, with the KL divergence from the untouched prediction and its recovered share."""
+    changes = _changes(sets)
+    with progress.task("costs", total=len(changes) * text.rows, unit="rows") as task:
+        clean, found = effects(model, text, changes, batch_rows=batch_rows, advance=task.advance)
+    costs = {
+        name: _cost(clean, found[name], found[_zeros(splices)], seed)
+        for name, splices in sets.items()
+    }
+    return Priced(estimate(clean, seed=seed), costs)
+
+
+def _changes(sets: Mapping[str, Sequence[Splice]]) -> dict[str, Change]:
+    """The splices of every set, and zeros where they write."""
+    changes: dict[str, Change] = {
+        name: partial(interventions, splices) for name, splices in sets.items()
+    }
+    zeros = {_zeros(splices): [splice.write for splice in splices] for splices in sets.values()}
+    return changes | {name: partial(zeroed, sites) for name, sites in zeros.items()}
+
+
+def _zeros(splices: Sequence[Splice]) -> str:
+    """Under which name zeros where some splices write are measured."""
+    return "zeros at " + ", ".join(sorted(str(splice.write) for splice in splices))
 
 
 def _cost(clean: Float[np.ndarray, " rows"], own: Effect, zero: Effect, seed: int) -> records.Cost:

@@ -25,7 +25,13 @@ from tomogram.evaluation.entities import people
 from tomogram.evaluation.halves import TextHalves, halves
 from tomogram.evaluation.labels import chosen
 from tomogram.evaluation.records import Cost, Evaluated, Evaluation, Flat, Together
-from tomogram.evaluation.splicing import Family, families, predicting_rows, price, single
+from tomogram.evaluation.splicing import (
+    Family,
+    families,
+    predicting_rows,
+    price_with_divergence,
+    single,
+)
 from tomogram.models.model import Model
 from tomogram.pipeline.given import given_model
 from tomogram.reference.shipped import world_of
@@ -198,8 +204,8 @@ def _measured(
     together, clashing = _together(named)
     sets = {who: splices for name, b in beside.items() for who, splices in _alone(named, name, b)}
     sets |= {_all(family): [Splice.of(named[n]) for n in own] for family, own in together.items()}
-    priced = price(
-        model, measurement.take(rows), sets, batch_rows=batch_rows, seed=seed, note="costs"
+    priced = price_with_divergence(
+        model, measurement.take(rows), sets, batch_rows=batch_rows, seed=seed
     )
     with progress.task("reconstruction", total=measurement.n_tokens, unit="tokens") as task:
         readings = reconstruction.read(
