@@ -12,13 +12,13 @@ from tomogram.report.charts.scale import Linear
 from tomogram.report.words import decimal, plural
 from tomogram.store.schema import ConceptRecord
 
-_SIZE, _LEFT, _BOTTOM = 360.0, 40.0, 322.0
+_SIZE, _LEFT, _BOTTOM = 360.0, 40.0, 334.0
 
 
 def concept_scatter(concepts: Sequence[ConceptRecord]) -> Picture:
     """F1 of the best feature over F1 of the best neuron; above the diagonal the feature wins."""
     x = Linear(0.0, 1.0, _LEFT, _SIZE - 10)
-    y = Linear(0.0, 1.0, _BOTTOM, 12.0)
+    y = Linear(0.0, 1.0, _BOTTOM, 24.0)
     marks: list[Markup] = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         marks.append(svg.line(_LEFT, y(tick), _SIZE - 10, y(tick), "rule"))
