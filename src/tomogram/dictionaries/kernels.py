@@ -12,9 +12,8 @@ number of threads.
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,11 +24,20 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tomogram.dictionaries.blocks import over_blocks
+from tomogram.dictionaries.selection import largest_of, reaching
+
 # torch says so once a process; what is used of it here is tested.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 CHUNK = 4 * 2**20
-"""Scores of so many numbers are in memory at once: 16 MB in float32, within the caches."""
+"""A thread has scores of so many numbers in memory at once: 16 MB in float32, within the caches."""
+
+_SLACK = 3
+"""Candidates are all whose bfloat16 score is at most so many of its steps below the k-th."""
+
+_ROUNDING = 2.0**-8
+"""A number is off by at most so large a share of itself once it is rounded to bfloat16."""
 
 
 @cache
@@ -46,35 +54,13 @@ def multiplies_bfloat16(device: str) -> bool:
 def largest(
     scores: Float[Tensor, "tokens width"], k: int
 ) -> tuple[Float[Tensor, "tokens k"], Int[Tensor, "tokens k"]]:
-    """The k largest entries of each row and their columns, in no particular order.
-
-    Wide rows are first cut into groups: an entry among the k largest lies in one of the k groups
-    with the largest maxima, so only those are searched. The answer is exact.
-    """
-    tokens, width = scores.shape
-    # Searching width / size maxima and then size · k members is cheapest at size² = width / k.
-    size = 1 << int(math.log2(max(1.0, width / k)) / 2)
-    while width % size:
-        size //= 2
-    if size == 1:
-        return _best(scores, k)
-    groups = width // size
-    # Group g is the columns g, g + groups, g + 2·groups ...: the maximum then runs over whole rows.
-    grouped = scores.view(tokens, size, groups)
-    best = _best(grouped.amax(1), k)[1]
-    members = grouped.gather(2, best[:, None, :].expand(tokens, size, k)).flatten(1)
-    values, places = _best(members, k)
-    return values, best.gather(1, places % k) + groups * (places // k)
-
-
-def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """`torch.topk` without its order; on CPU by numpy's vectorised partition, 4 times as fast."""
-    if scores.device.type != "cpu" or scores.requires_grad:
-        return torch.topk(scores, k, dim=1, sorted=False)
-    numbers = scores.float() if scores.dtype == torch.bfloat16 else scores
-    order = np.argpartition(numbers.numpy(), scores.shape[1] - k, axis=1)
-    columns = torch.from_numpy(order[:, scores.shape[1] - k :])
-    return scores.gather(1, columns), columns
+    """The k largest entries of each row and their columns, in rising order of the columns."""
+    if scores.device.type != "cpu":
+        columns = torch.topk(scores, k, dim=1, sorted=False).indices.sort(1).values
+        return scores.gather(1, columns), columns
+    entries = reaching(scores, k)
+    places = largest_of(entries, entries.values, k)
+    return entries.values[places], torch.from_numpy(entries.columns)[places]
 
 
 def search(
@@ -85,11 +71,16 @@ def search(
 ) -> tuple[Float[Tensor, "tokens k"], Int[Tensor, "tokens k"]]:
     """The k largest scores x·weightᵀ + bias of each token and their latents, in rising order."""
     # With a large part of the latents as candidates, the float32 search is the cheaper one.
-    find = _search_low if _is_low(x) and 4 * k <= len(weight) else _search_exact
+    if not (_is_low(x) and 4 * k <= len(weight)):
+        return _search_alike(x, weight, bias, k)
     with torch.no_grad():
-        values, latents = find(x, weight, bias, k)
-        rising = latents.sort(1)
-        return values.gather(1, rising.indices), rising.values
+        low_weight, low_bias = weight.bfloat16(), bias.bfloat16()
+        values, latents, doubtful = _over_tokens(
+            lambda part: _search_low(part, weight, bias, low_weight, low_bias, k), x, len(weight)
+        )
+        if doubtful.any():
+            values[doubtful], latents[doubtful] = _search_alike(x[doubtful], weight, bias, k)
+        return values, latents
 
 
 Search = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
@@ -103,13 +94,10 @@ def search_roughly(
     k: int,
 ) -> tuple[Float[Tensor, "tokens k"], Int[Tensor, "tokens k"]]:
     """`search` up to rounding: where bfloat16 is native its scores decide alone."""
-    low = _is_low(x)
-    with torch.no_grad():
-        parts = _score_parts(x, weight.bfloat16(), bias.bfloat16()) if low else None
-        found = [largest(scores, k) for _, scores in parts or _score_parts(x, weight, bias)]
-        values, latents = (torch.cat(some) for some in zip(*found, strict=True))
-        rising = latents.sort(1)
-        return values.to(x.dtype).gather(1, rising.indices), rising.values
+    if not _is_low(x):
+        return _search_alike(x, weight, bias, k)
+    values, latents = _search_alike(x.bfloat16(), weight.bfloat16(), bias.bfloat16(), k)
+    return values.to(x.dtype), latents
 
 
 def _is_low(x: Tensor) -> bool:
@@ -117,43 +105,64 @@ def _is_low(x: Tensor) -> bool:
     return x.dtype == torch.float32 and multiplies_bfloat16(x.device.type)
 
 
-def _search_exact(x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The winners by the scores at full precision."""
-    found = [largest(scores, k) for _, scores in _score_parts(x, weight, bias)]
-    values, latents = zip(*found, strict=True)
-    return torch.cat(values), torch.cat(latents)
+def _search_alike(x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The winners by the scores in the number format of the arguments."""
+
+    def find(part: Tensor) -> tuple[Tensor, ...]:
+        return largest(torch.addmm(bias, part, weight.t()), k)
+
+    with torch.no_grad():
+        values, latents = _over_tokens(find, x, len(weight))
+        return values, latents
 
 
-def _search_low(x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The winners among the best by bfloat16 scores, scored again."""
-    found, unsure = [], []
-    wanted = min(len(weight), k + max(8, k // 2))
-    for part, scores in _score_parts(x, weight.bfloat16(), bias.bfloat16()):
-        rough, candidates = largest(scores, wanted)
-        values = score_at(part, weight, bias, candidates)
-        top_values, places = _best(values, k)
-        error = (values - rough.float()).abs().amax(1)
-        # Every latent left out scores at most the least candidate, give or take the error.
-        unsure.append(top_values.amin(1) < rough.amin(1).float() + 2 * error)
-        found.append((top_values, candidates.gather(1, places)))
-    values, latents = (torch.cat(parts) for parts in zip(*found, strict=True))
-    doubtful = torch.cat(unsure)
-    if doubtful.any():
-        values[doubtful], latents[doubtful] = _search_exact(x[doubtful], weight, bias, k)
-    return values, latents
+def _search_low(
+    x: Tensor, weight: Tensor, bias: Tensor, low_weight: Tensor, low_bias: Tensor, k: int
+) -> tuple[Tensor, ...]:
+    """The winners among the best by bfloat16 scores, scored again, and which tokens are in doubt:
+    rounding might have hidden a true winner of theirs."""
+    rough = torch.addmm(low_bias, x.bfloat16(), low_weight.t())
+    if x.device.type != "cpu":
+        candidates = torch.topk(rough, k + max(8, k // 2), dim=1)
+        scored = score_at(x, weight, bias, candidates.indices)
+        error = _beyond_rounding(scored, candidates.values).amax(1)
+        values, places = torch.topk(scored, k, dim=1, sorted=False)
+        rising = candidates.indices.gather(1, places).sort(1)
+        unsure = _unsure(values.amin(1), candidates.values[:, -1], error)
+        return values.gather(1, rising.indices), rising.values, unsure
+    entries = reaching(rough, k, slack=_SLACK)
+    columns, starts = torch.from_numpy(entries.columns), torch.from_numpy(entries.starts)
+    scored = _products_of(x, weight, columns, starts) + bias[columns]
+    error = _beyond_rounding(scored, entries.values)
+    worst = torch.from_numpy(np.maximum.reduceat(error.numpy(), entries.starts[:-1]))
+    places = largest_of(entries, scored, k)
+    values = scored[places]
+    return values, columns[places], _unsure(values.amin(1), entries.bounds, worst)
 
 
-def _score_parts(x: Tensor, weight: Tensor, bias: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some rows of x and their scores, in the number format of the weight, part by part.
+def _beyond_rounding(scored: Tensor, rough: Tensor) -> Tensor:
+    """How far bfloat16 scores are off, beyond the rounding of the score itself."""
+    rough = rough.float()
+    return ((scored - rough).abs() - _ROUNDING * rough.abs()).relu()
 
-    The scores of one part are overwritten by the next: fresh memory for each would cost as much
-    as half of the product.
-    """
-    parts = x.split(max(1, CHUNK // len(weight)))
-    buffer = weight.new_empty(len(parts[0]), len(weight))
-    for part in parts:
-        scores = buffer[: len(part)]
-        yield part, torch.addmm(bias, part.to(weight.dtype), weight.t(), out=scores)
+
+def _unsure(least: Tensor, bound: Tensor, error: Tensor) -> Tensor:
+    """Whether a latent whose bfloat16 score does not reach the bound may be above the least
+    winner, where candidates were off by the error."""
+    bound = bound.float()
+    return ~(least >= bound + _ROUNDING * bound.abs() + 2 * error)
+
+
+def _over_tokens(
+    find: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, d_dict: int
+) -> tuple[Tensor, ...]:
+    """What `find` gives for all tokens, of which it sees some at a time."""
+    size = max(1, CHUNK // d_dict)
+    if x.device.type == "cpu":
+        found = over_blocks(lambda rows: find(x[rows]), len(x), size)
+    else:
+        found = [find(part) for part in x.split(size)]
+    return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
 
 def score_at(
@@ -169,20 +178,25 @@ def score_at(
 def _products_at(x: Tensor, weight: Tensor, indices: Tensor) -> Tensor:
     """x·weightᵀ at `indices` [tokens k]: k products of length d_in a token."""
     tokens, k = indices.shape
+    starts = torch.arange(0, tokens * k + 1, k, device=x.device)
+    return _products_of(x, weight, indices.reshape(-1), starts).view(tokens, k)
+
+
+def _products_of(x: Tensor, weight: Tensor, columns: Tensor, starts: Tensor) -> Tensor:
+    """x·weightᵀ at some columns of each row, those of row r from `starts[r]` on."""
     if x.device.type == "cpu" and torch.backends.mkl.is_available():
-        starts = torch.arange(0, tokens * k + 1, k)
         pattern = torch.sparse_csr_tensor(
             starts,
-            indices.reshape(-1),
-            x.new_zeros(tokens * k),
-            (tokens, len(weight)),
+            columns,
+            x.new_zeros(len(columns)),
+            (len(x), len(weight)),
             check_invariants=False,
         )
-        products = torch.sparse.sampled_addmm(pattern, x, weight.t(), beta=0.0)
-        return products.values().view(tokens, k)
-    rows = max(1, CHUNK // (k * weight.shape[1]))
-    parts = zip(x.split(rows), indices.split(rows), strict=True)
-    return torch.cat([torch.einsum("td,tkd->tk", a, weight[i]) for a, i in parts])
+        return torch.sparse.sampled_addmm(pattern, x, weight.t(), beta=0.0).values()
+    rows = torch.repeat_interleave(starts.diff())
+    size = max(1, CHUNK // weight.shape[1])
+    parts = zip(rows.split(size), columns.split(size), strict=True)
+    return torch.cat([(x[r] * weight[c]).sum(1) for r, c in parts])
 
 
 def _mix(values: Tensor, indices: Tensor, weight: Tensor) -> Tensor:
