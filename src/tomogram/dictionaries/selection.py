@@ -50,7 +50,9 @@ def reaching(scores: Float[Tensor, "rows width"], k: int, *, slack: int = 0) -> 
             bounds = _bounds(keys, k)
         bounds = np.maximum(bounds, -32_768 + slack) - np.int16(slack)
     rows, width = scores.shape
-    flat = np.flatnonzero(keys >= bounds[:, None])
+    # Not below the bound rather than above: what is no number counts as the largest.
+    reached = keys < bounds[:, None]
+    flat = np.flatnonzero(np.logical_not(reached, out=reached))
     starts = np.searchsorted(flat, np.arange(rows + 1) * width)
     columns = flat - np.repeat(np.arange(rows) * width, np.diff(starts))
     values = scores.reshape(-1)[torch.from_numpy(flat)]
@@ -58,22 +60,30 @@ def reaching(scores: Float[Tensor, "rows width"], k: int, *, slack: int = 0) -> 
 
 
 def largest_of(entries: Entries, values: Float[Tensor, " entries"], k: int) -> Int[Tensor, "rows k"]:
-    """Which k entries of each row have the largest of these values; in a row their places rise."""
+    """Which k entries of each row have the largest of these values; in a row their places rise.
+
+    Of equal values the first ones win, and what is no number counts as the largest.
+    """
     counts = entries.counts
     rows = len(counts)
     if (counts == k).all():
         return torch.arange(rows * k).view(rows, k)
     width = int(counts.max())
-    padded = np.full((rows, width), -np.inf, dtype=_wide(values).numpy().dtype)
-    padded[np.arange(width) < counts[:, None]] = _wide(values).numpy()
-    wins = padded >= np.partition(padded, width - k, axis=1)[:, width - k, None]
-    # Where values are equal, and where they are no numbers, more or fewer than k reach the k-th.
-    for row in np.flatnonzero(np.count_nonzero(wins, axis=1) != k):
-        own = np.nan_to_num(padded[row, : counts[row]], nan=np.inf)
-        wins[row] = False
-        wins[row, np.argsort(-own, kind="stable")[:k]] = True
-    places = np.flatnonzero(wins).reshape(rows, k) - (np.arange(rows) * width)[:, None]
-    return torch.from_numpy(places + entries.starts[:-1, None])
+    places = np.arange(width)
+    full = places < counts[:, None]
+    if values.dtype == torch.float64:
+        padded = np.full((rows, width), -np.inf)
+        padded[full] = np.nan_to_num(values.numpy(), nan=np.inf)
+        order = np.argsort(-padded, axis=1, kind="stable")[:, :k]
+        order.sort(axis=1)
+        return torch.from_numpy(order + entries.starts[:-1, None])
+    # No two keys are equal: below the value stands how far on the left an entry is.
+    keys = np.full((rows, width), np.iinfo(np.int64).min)
+    keys[full] = _ordered(values.float().view(torch.int32).numpy())
+    keys[full] = (keys[full] << 32) + np.broadcast_to(width - places, (rows, width))[full]
+    wins = keys >= np.partition(keys, width - k, axis=1)[:, width - k, None]
+    chosen = np.flatnonzero(wins).reshape(rows, k) - (np.arange(rows) * width)[:, None]
+    return torch.from_numpy(chosen + entries.starts[:-1, None])
 
 
 def _wide(values: Tensor) -> Tensor:
@@ -88,9 +98,10 @@ def _keys(scores: Tensor) -> np.ndarray:
     return _wide(scores).numpy()
 
 
-def _ordered(keys: Int[np.ndarray, "rows width"]) -> Int[np.ndarray, "rows width"]:
-    """Whole numbers in the order of the bfloat16 numbers with these bits, or the reverse."""
-    return keys ^ ((keys >> 15) & 0x7FFF)
+def _ordered(bits: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """Whole numbers in the order of the floating-point numbers with these bits, or the reverse."""
+    largest = np.iinfo(bits.dtype).max
+    return bits ^ ((bits >> (bits.itemsize * 8 - 1)) & largest)
 
 
 def _values(bounds: np.ndarray, dtype: torch.dtype) -> Tensor:
