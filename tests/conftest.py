@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
+
+if not torch.cuda.is_available():
+    # Triton, where it is installed, then interprets its kernels; it looks at this when imported.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # Time limits of an example would fail on a machine that does other work; in CI examples repeat.
 settings.register_profile(

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from tomogram.dictionaries import kernels
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.latents import Latents
 
 AUX_WEIGHT = 1 / 32
 """Weight of the auxiliary loss beside the FVU."""
@@ -48,7 +47,10 @@ def unexplained_by_dead(
     values = kernels.scores(x, W_enc, b_enc, indices, by_latent)
     if wins is not None:
         values = values * wins
-    missed = error - dictionary.mix(Latents(values, indices, dictionary.d_dict), by_latent)
-    sums = torch.stack([missed.square().sum(), error.square().sum()])
+    nothing = error.new_zeros(dictionary.d_out)
+    missed, _ = kernels.missed(
+        error, values, indices, dictionary.W_dec, nothing, by_latent, across.over_latents
+    )
+    sums = torch.stack([missed, kernels.squares(error)])
     unexplained, total = across.over_tokens(sums)
     return unexplained / total.clamp_min(torch.finfo(error.dtype).tiny)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tomogram.dictionaries import kernels
 from tomogram.dictionaries.auxiliary import AUX_WEIGHT, unexplained_by_dead
-from tomogram.dictionaries.dictionary import Dictionary, Objective, fraction_unexplained
+from tomogram.dictionaries.dictionary import Dictionary, Objective, fraction_missed
 from tomogram.dictionaries.latents import Latents
 from tomogram.dictionaries.shape import Shape
 from tomogram.store.errors import TomogramError
@@ -55,9 +55,9 @@ class BatchTopK(Dictionary):
     ) -> Objective:
         """See the class. Updates the threshold."""
         latents, by_latent = self._encode_batch(x)
-        residual = y - (self.mix(latents, by_latent) + self.b_dec + self.skip(x))
-        fvu = fraction_unexplained(y, residual, self.across)
-        loss = fvu + AUX_WEIGHT * unexplained_by_dead(self, x, residual.detach(), dead)
+        missed, residual = self.missed(x, y, latents, by_latent)
+        fvu = fraction_missed(y, missed, self.across)
+        loss = fvu + AUX_WEIGHT * unexplained_by_dead(self, x, residual, dead)
         return Objective(loss, fvu.detach(), latents)
 
     @torch.no_grad()

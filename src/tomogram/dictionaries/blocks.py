@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from queue import SimpleQueue
 from threading import Barrier
 from typing import TypeVar
 
@@ -20,22 +21,34 @@ import torch
 _T = TypeVar("_T")
 
 
-def over_blocks(work: Callable[[slice], _T], rows: int, size: int) -> list[_T]:
-    """What `work` gives for each block of at most `size` rows, in order.
+def over_blocks(
+    work: Callable[[slice, _T], None], rows: int, size: int, scratch: Callable[[int], _T]
+) -> None:
+    """Calls `work` for each block of at most `size` rows, with a scratch of its own meanwhile.
 
     On as many threads as torch uses, on each of which torch uses one, and without gradients.
+    scratch: makes one for blocks of so many rows; they are made before the work begins, because
+    large blocks of memory taken and given back between small ones that stay leave gaps.
     An error in a block is raised here.
     """
     spans = [slice(first, min(first + size, rows)) for first in range(0, rows, size)]
+    threads = min(torch.get_num_threads(), len(spans))
+    spare: SimpleQueue[_T] = SimpleQueue()
+    for _ in range(threads):
+        spare.put(scratch(min(size, rows)))
 
-    def alone(span: slice) -> _T:
+    def alone(span: slice) -> None:
+        own = spare.get()
         with torch.no_grad():
-            return work(span)
+            work(span, own)
+        spare.put(own)
 
-    threads = torch.get_num_threads()
-    if threads == 1 or len(spans) < 2:
-        return [alone(span) for span in spans]
-    return list(_pool(threads).map(alone, spans))
+    if threads < 2:
+        for span in spans:
+            alone(span)
+        return
+    # The list raises what a block has raised.
+    list(_pool(torch.get_num_threads()).map(alone, spans))
 
 
 @cache

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tomogram.dictionaries import kernels
-from tomogram.dictionaries.dictionary import Objective, fraction_unexplained
+from tomogram.dictionaries.dictionary import Objective, fraction_missed
 from tomogram.dictionaries.latents import Latents
 from tomogram.dictionaries.layered import Layered
 from tomogram.dictionaries.shape import Shape
@@ -57,6 +57,5 @@ class CrossLayer(Layered):
     ) -> Objective:
         """See the class."""
         latents = self.encode(x)
-        residual = y - (self.decode(latents) + self.skip(x))
-        fvu = fraction_unexplained(y, residual, self.across)
+        fvu = fraction_missed(y, self.missed(x, y, latents)[0], self.across)
         return Objective(fvu, fvu.detach(), latents)

@@ -126,6 +126,24 @@ class Dictionary(nn.Module, ABC):
         own = kernels.mix(latents.values, latents.indices, self.W_dec, by_latent)
         return self.across.over_latents(own)
 
+    def missed(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        latents: Latents,
+        by_latent: kernels.ByLatent | None = None,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "tokens d_out"]]:
+        """Σ‖y − ŷ‖² over this part's tokens, with gradients, and y − ŷ without."""
+        return kernels.missed(
+            y,
+            latents.values,
+            latents.indices,
+            self.W_dec,
+            self.b_dec + self.skip(x),
+            by_latent,
+            self.across.over_latents,
+        )
+
     def forward(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
         """The reconstruction x̂ [tokens d_out] of what stands at the write sites."""
         return self.decode(self.encode(x)) + self.skip(x)
@@ -184,7 +202,14 @@ def fraction_unexplained(
 
     Centring the residual would hide a constant bias.
     """
+    return fraction_missed(y, kernels.squares(residual), across)
+
+
+def fraction_missed(
+    y: Float[Tensor, "tokens d"], missed: Float[Tensor, ""], across: Across = ALONE
+) -> Float[Tensor, ""]:
+    """`fraction_unexplained` where this part's Σ‖y − ŷ‖² is known."""
     sums = across.over_tokens(torch.cat([y.sum(0), y.new_tensor([len(y)])]))
-    total = (y - sums[:-1] / sums[-1]).square().sum()
-    missed, total = across.over_tokens(torch.stack([residual.square().sum(), total]))
+    total = kernels.squares(y - sums[:-1] / sums[-1])
+    missed, total = across.over_tokens(torch.stack([missed, total]))
     return missed / total.clamp_min(torch.finfo(y.dtype).tiny)

@@ -6,6 +6,8 @@ natively it runs in bfloat16 for half as many candidates again as needed, and th
 scored again in float32; the rounding error is measured on the candidates of each row, and a row
 where it could have hidden a true winner is searched again in float32.
 
+On CUDA the same is done by fused kernels (`fused`) where Triton is installed.
+
 All reductions run in an order fixed by the data, so a result is the same bit for bit at a fixed
 number of threads.
 """
@@ -16,6 +18,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -51,6 +55,20 @@ def multiplies_bfloat16(device: str) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+@cache
+def _with_triton() -> ModuleType | None:
+    """The fused kernels, where Triton is installed."""
+    try:
+        return import_module("tomogram.dictionaries.fused")
+    except ImportError:
+        return None
+
+
+def _fused(x: Tensor) -> ModuleType | None:
+    """The fused kernels, where they can compute with such a tensor."""
+    return _with_triton() if x.is_cuda and x.dtype != torch.float64 else None
+
+
 def largest(
     scores: Float[Tensor, "tokens width"], k: int
 ) -> tuple[Float[Tensor, "tokens k"], Int[Tensor, "tokens k"]]:
@@ -74,10 +92,9 @@ def search(
     if not (_is_low(x) and 4 * k <= len(weight)):
         return _search_alike(x, weight, bias, k)
     with torch.no_grad():
-        low_weight, low_bias = weight.bfloat16(), bias.bfloat16()
-        values, latents, doubtful = _over_tokens(
-            lambda part: _search_low(part, weight, bias, low_weight, low_bias, k), x, len(weight)
-        )
+        find = _search_fused if _fused(x) else _search_low
+        low = weight.bfloat16(), bias.bfloat16()
+        values, latents, doubtful = find(x, weight, bias, *low, k)
         if doubtful.any():
             values[doubtful], latents[doubtful] = _search_alike(x[doubtful], weight, bias, k)
         return values, latents
@@ -108,12 +125,13 @@ def _is_low(x: Tensor) -> bool:
 def _search_alike(x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The winners by the scores in the number format of the arguments."""
 
-    def find(part: Tensor) -> tuple[Tensor, ...]:
-        return largest(torch.addmm(bias, part, weight.t()), k)
+    def find(_: Tensor, scores: Tensor) -> tuple[Tensor, ...]:
+        return largest(scores, k)
 
     with torch.no_grad():
-        values, latents = _over_tokens(find, x, len(weight))
-        return values, latents
+        into = x.new_empty(len(x), k), x.new_empty(len(x), k, dtype=torch.int64)
+        _over_tokens(find, x, weight, bias, into)
+        return into
 
 
 def _search_low(
@@ -121,23 +139,85 @@ def _search_low(
 ) -> tuple[Tensor, ...]:
     """The winners among the best by bfloat16 scores, scored again, and which tokens are in doubt:
     rounding might have hidden a true winner of theirs."""
-    rough = torch.addmm(low_bias, x.bfloat16(), low_weight.t())
-    if x.device.type != "cpu":
-        candidates = torch.topk(rough, k + max(8, k // 2), dim=1)
-        scored = score_at(x, weight, bias, candidates.indices)
-        error = _beyond_rounding(scored, candidates.values).amax(1)
-        values, places = torch.topk(scored, k, dim=1, sorted=False)
-        rising = candidates.indices.gather(1, places).sort(1)
-        unsure = _unsure(values.amin(1), candidates.values[:, -1], error)
-        return values.gather(1, rising.indices), rising.values, unsure
-    entries = reaching(rough, k, slack=_SLACK)
-    columns, starts = torch.from_numpy(entries.columns), torch.from_numpy(entries.starts)
-    scored = _products_of(x, weight, columns, starts) + bias[columns]
-    error = _beyond_rounding(scored, entries.values)
-    worst = torch.from_numpy(np.maximum.reduceat(error.numpy(), entries.starts[:-1]))
-    places = largest_of(entries, scored, k)
-    values = scored[places]
-    return values, columns[places], _unsure(values.amin(1), entries.bounds, worst)
+
+    def find(part: Tensor, rough: Tensor) -> tuple[Tensor, ...]:
+        if x.device.type != "cpu":
+            best = torch.topk(rough, k + max(8, k // 2), dim=1)
+            return _best_of(part, weight, bias, best.values, best.indices, best.values[:, -1], k)
+        entries = reaching(rough, k, slack=_SLACK)
+        columns, starts = torch.from_numpy(entries.columns), torch.from_numpy(entries.starts)
+        scored = _products_of(part, weight, columns, starts) + bias[columns]
+        error = _beyond_rounding(scored, entries.values).numpy()
+        worst = torch.from_numpy(np.maximum.reduceat(error, entries.starts[:-1]))
+        places = largest_of(entries, scored, k)
+        values = scored[places]
+        return values, columns[places], _unsure(values, entries.bounds, worst)
+
+    into = (
+        x.new_empty(len(x), k),
+        x.new_empty(len(x), k, dtype=torch.int64),
+        x.new_empty(len(x), dtype=torch.bool),
+    )
+    _over_tokens(find, x, low_weight, low_bias, into)
+    return into
+
+
+def _over_tokens(
+    find: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    into: tuple[Tensor, ...],
+) -> None:
+    """Writes down what `find` makes of tokens and their scores, which it sees block by block."""
+
+    def work(rows: slice, scratch: Tensor) -> None:
+        part = x[rows]
+        scores = scratch[: len(part)]
+        torch.addmm(bias, part.to(weight.dtype), weight.t(), out=scores)
+        for whole, own in zip(into, find(part, scores), strict=True):
+            whole[rows] = own
+
+    def scratch(rows: int) -> Tensor:
+        return weight.new_empty(rows, len(weight))
+
+    size = max(1, CHUNK // len(weight))
+    if x.device.type == "cpu":
+        over_blocks(work, len(x), size, scratch)
+        return
+    own = scratch(min(size, len(x)))
+    for first in range(0, len(x), size):
+        work(slice(first, first + size), own)
+
+
+def _search_fused(
+    x: Tensor, weight: Tensor, bias: Tensor, low_weight: Tensor, low_bias: Tensor, k: int
+) -> tuple[Tensor, ...]:
+    """`_search_low` without a matrix of scores."""
+    fused = _fused(x)
+    assert fused is not None
+    rough, latents, bounds, counts = fused.candidates(x.bfloat16(), low_weight, low_bias, k)
+    values, latents, unsure = _best_of(x, weight, bias, rough, latents, bounds, k)
+    return values, latents, unsure | (counts > rough.shape[1])
+
+
+def _best_of(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    rough: Tensor,
+    latents: Tensor,
+    bounds: Tensor,
+    k: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best k of each token's candidates by scores at the precision of x, in rising order, and
+    which tokens are in doubt. No latent left out reaches the bound; slots at -inf are empty."""
+    empty = rough == -torch.inf
+    scored = score_at(x, weight, bias, latents).masked_fill(empty, -torch.inf)
+    error = _beyond_rounding(scored, rough).masked_fill(empty, 0).amax(1)
+    values, places = torch.topk(scored, k, dim=1, sorted=False)
+    rising = latents.gather(1, places).sort(1)
+    return values.gather(1, rising.indices), rising.values, _unsure(values, bounds, error)
 
 
 def _beyond_rounding(scored: Tensor, rough: Tensor) -> Tensor:
@@ -146,23 +226,11 @@ def _beyond_rounding(scored: Tensor, rough: Tensor) -> Tensor:
     return ((scored - rough).abs() - _ROUNDING * rough.abs()).relu()
 
 
-def _unsure(least: Tensor, bound: Tensor, error: Tensor) -> Tensor:
+def _unsure(winners: Tensor, bounds: Tensor, error: Tensor) -> Tensor:
     """Whether a latent whose bfloat16 score does not reach the bound may be above the least
     winner, where candidates were off by the error."""
-    bound = bound.float()
-    return ~(least >= bound + _ROUNDING * bound.abs() + 2 * error)
-
-
-def _over_tokens(
-    find: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, d_dict: int
-) -> tuple[Tensor, ...]:
-    """What `find` gives for all tokens, of which it sees some at a time."""
-    size = max(1, CHUNK // d_dict)
-    if x.device.type == "cpu":
-        found = over_blocks(lambda rows: find(x[rows]), len(x), size)
-    else:
-        found = [find(part) for part in x.split(size)]
-    return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+    bounds = bounds.float()
+    return ~(winners.amin(1) >= bounds + _ROUNDING * bounds.abs() + 2 * error)
 
 
 def score_at(
@@ -177,6 +245,8 @@ def score_at(
 
 def _products_at(x: Tensor, weight: Tensor, indices: Tensor) -> Tensor:
     """x·weightᵀ at `indices` [tokens k]: k products of length d_in a token."""
+    if fused := _fused(x):
+        return fused.products_at(x, weight, indices)
     tokens, k = indices.shape
     starts = torch.arange(0, tokens * k + 1, k, device=x.device)
     return _products_of(x, weight, indices.reshape(-1), starts).view(tokens, k)
@@ -201,6 +271,8 @@ def _products_of(x: Tensor, weight: Tensor, columns: Tensor, starts: Tensor) -> 
 
 def _mix(values: Tensor, indices: Tensor, weight: Tensor) -> Tensor:
     """Σ_j values[t, j] · weight[indices[t, j]] for each token t."""
+    if fused := _fused(weight):
+        return fused.mix(values, indices, weight)
     return F.embedding_bag(indices, weight, per_sample_weights=values, mode="sum")
 
 
@@ -208,39 +280,46 @@ def _mix(values: Tensor, indices: Tensor, weight: Tensor) -> Tensor:
 class ByLatent:
     """The slots of a batch sorted by latent: what every gradient of the weights sums over.
 
-    `order` lists the flat slots (token · k + slot) latent by latent; those of latent i begin at
-    `starts[i]` and end before `starts[i + 1]`.
+    `order` lists the flat slots (token · k + slot) latent by latent and `tokens` the token of each;
+    those of latent i begin at `starts[i]` and end before `starts[i + 1]`.
     """
 
     order: Int[Tensor, " slots"]
+    tokens: Int[Tensor, " slots"]
     starts: Int[Tensor, " d_dict_plus_1"]
-    slots_per_token: int
 
     @classmethod
     def of(cls, indices: Int[Tensor, "tokens k"], d_dict: int) -> ByLatent:
         """Sorts the slots of `indices`; latents that no token uses own no slots."""
         flat = indices.reshape(-1)
-        order = torch.sort(flat, stable=True).indices
+        if flat.device.type == "cpu" and d_dict <= 2**16:
+            # numpy sorts numbers of two bytes by radix, four times as fast.
+            order = torch.from_numpy(np.argsort(flat.numpy().astype(np.uint16), kind="stable"))
+        else:
+            order = torch.sort(flat, stable=True).indices
         starts = F.pad(torch.bincount(flat, minlength=d_dict).cumsum(0), (1, 0))
-        return cls(order, starts, indices.shape[1])
+        return cls(order, order // indices.shape[1], starts)
 
     def mix_tokens(
         self, values: Float[Tensor, "tokens k"], rows: Float[Tensor, "tokens d"]
     ) -> Float[Tensor, "d_dict d"]:
         """For each latent i, the sum of value · row over the tokens that use it."""
+        ordered = values.reshape(-1)[self.order]
+        if fused := _fused(rows):
+            return fused.mix_tokens(ordered, self.tokens, self.starts, rows)
         return F.embedding_bag(
-            self.order // self.slots_per_token,
+            self.tokens,
             rows,
             self.starts,
-            per_sample_weights=values.reshape(-1)[self.order],
+            per_sample_weights=ordered,
             mode="sum",
             include_last_offset=True,
         )
 
     def totals(self, values: Float[Tensor, "tokens k"]) -> Float[Tensor, " d_dict"]:
         """For each latent, the sum of its values."""
-        ones = values.new_ones(len(values), 1)
-        return self.mix_tokens(values, ones)[:, 0]
+        ordered = values.reshape(-1)[self.order]
+        return torch.segment_reduce(ordered, "sum", offsets=self.starts, unsafe=True)
 
 
 class _ScoreAt(torch.autograd.Function):
@@ -296,6 +375,105 @@ class _Mix(torch.autograd.Function):
             None,
             None,
         )
+
+
+class _Missed(torch.autograd.Function):
+    """`missed`, whose gradients need no more than the residual itself."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        weight: Tensor,
+        rest: Tensor,
+        y: Tensor,
+        indices: Tensor,
+        by_latent: ByLatent,
+        over_latents: Callable[[Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        residual = _residual(values, weight, rest, y, indices, over_latents)
+        ctx.save_for_backward(values, weight, indices, residual)
+        ctx.by_latent, ctx.of_each_token = by_latent, rest.ndim == 2
+        ctx.mark_non_differentiable(residual)
+        return _squares(residual), residual
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        values, weight, indices, residual = ctx.saved_tensors
+        need_values, need_weight, need_rest = ctx.needs_input_grad[:3]
+        # The residual's own gradient is a multiple of it, which is cheaper to apply to the slots.
+        scale = -2 * grad
+        by_rest = None
+        if need_rest:
+            by_rest = scale * (residual if ctx.of_each_token else residual.sum(0))
+        return (
+            _products_at(residual, weight, indices).mul_(scale) if need_values else None,
+            ctx.by_latent.mix_tokens(values * scale, residual) if need_weight else None,
+            by_rest,
+            None,
+            None,
+            None,
+            None,
+        )
+
+
+def _residual(
+    values: Tensor,
+    weight: Tensor,
+    rest: Tensor,
+    y: Tensor,
+    indices: Tensor,
+    over_latents: Callable[[Tensor], Tensor],
+) -> Tensor:
+    written = over_latents(_mix(values, indices, weight))
+    return torch.sub(y, written, out=written).sub_(rest)
+
+
+class _Squares(torch.autograd.Function):
+    """`squares`, in one pass each way."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return _squares(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x * (2 * grad)
+
+
+def _squares(x: Tensor) -> Tensor:
+    flat = x.reshape(-1)
+    return torch.dot(flat, flat)
+
+
+def squares(x: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """Σ x², differentiable."""
+    result: Tensor = _Squares.apply(x)
+    return result
+
+
+def missed(
+    y: Float[Tensor, "tokens d_out"],
+    values: Float[Tensor, "tokens k"],
+    indices: Int[Tensor, "tokens k"],
+    weight: Float[Tensor, "d_dict d_out"],
+    rest: Float[Tensor, "... d_out"],
+    by_latent: ByLatent | None = None,
+    over_latents: Callable[[Tensor], Tensor] = lambda own: own,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "tokens d_out"]]:
+    """Σ‖e‖² and e = y − Σ_j values[t, j] · weight[indices[t, j]] − rest.
+
+    rest: one row for all tokens, or a row for each. over_latents: adds up what several shards of
+    the latents write. The sum is differentiable in values, weight and rest; e carries no gradient.
+    """
+    if not torch.is_grad_enabled():
+        residual = _residual(values, weight, rest, y, indices, over_latents)
+        return _squares(residual), residual
+    by_latent = by_latent or ByLatent.of(indices, len(weight))
+    sum_, residual = _Missed.apply(values, weight, rest, y, indices, by_latent, over_latents)
+    return sum_, residual
 
 
 def scores(

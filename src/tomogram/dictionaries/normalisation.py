@@ -23,7 +23,7 @@ class Normalisation:
 
     def __call__(self, x: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
         """The normalised activations."""
-        return (x - self.centre) / self.scale
+        return torch.addcmul(-self.centre / self.scale, x, 1 / self.scale)
 
     def undo(self, x: Float[Tensor, "tokens d"]) -> Float[Tensor, "tokens d"]:
         """The raw activations of normalised ones."""

@@ -59,10 +59,13 @@ def reaching(scores: Float[Tensor, "rows width"], k: int, *, slack: int = 0) -> 
     return Entries(columns, starts, values, _values(bounds, scores.dtype))
 
 
-def largest_of(entries: Entries, values: Float[Tensor, " entries"], k: int) -> Int[Tensor, "rows k"]:
+def largest_of(
+    entries: Entries, values: Float[Tensor, " entries"], k: int
+) -> Int[Tensor, "rows k"]:
     """Which k entries of each row have the largest of these values; in a row their places rise.
 
-    Of equal values the first ones win, and what is no number counts as the largest.
+    Of equal values the first ones win (-0 is less than 0), and what is no number counts as the
+    largest.
     """
     counts = entries.counts
     rows = len(counts)
@@ -98,7 +101,7 @@ def _keys(scores: Tensor) -> np.ndarray:
     return _wide(scores).numpy()
 
 
-def _ordered(bits: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+def _ordered(bits: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
     """Whole numbers in the order of the floating-point numbers with these bits, or the reverse."""
     largest = np.iinfo(bits.dtype).max
     return bits ^ ((bits >> (bits.itemsize * 8 - 1)) & largest)

@@ -44,6 +44,8 @@ class Trainee:
     ) -> None:
         self.dictionary = dictionary
         self.source, self.target = source, target
+        pairs = ((source.centre, target.centre), (source.scale, target.scale))
+        self._alike = all(torch.equal(one, other) for one, other in pairs)
         self.silent = torch.zeros(dictionary.d_dict, dtype=torch.int64)
         self.silent = self.silent.to(dictionary.W_enc.device)
         self.optimizer = torch.optim.Adam(dictionary.parameters(), eps=_EPSILON, fused=True)
@@ -88,7 +90,7 @@ class Trainee:
         across = self.dictionary.across
         dead = self.silent >= dead_after
         helped = dead if help_dead else torch.zeros_like(dead)
-        objective = self.dictionary.objective(self.source(x), self.target(y), helped)
+        objective = self.dictionary.objective(*self._normalised(x, y), helped)
         counts, tokens = objective.latents.counts(), across.tokens(len(x))
         fired = across.over_tokens(counts.sum())
         fired, n_dead = across.over_latents(torch.stack([fired, dead.sum()])).tolist()
@@ -116,7 +118,7 @@ class Trainee:
         """Lets latents that are dead after `dead_after` silent tokens begin anew at some of these
         raw activations; Adam forgets what it knew about them (see `resampling`)."""
         dead = self.silent >= dead_after
-        begin_anew(self.dictionary, dead, self.source(x), self.target(y), loudness, generator)
+        begin_anew(self.dictionary, dead, *self._normalised(x, y), loudness, generator)
         for name, parameter in self.dictionary.named_parameters():
             for moments in self.optimizer.state[parameter].values():
                 if by_latent(name, moments.ndim):
@@ -189,12 +191,18 @@ class Trainee:
             trainee.optimizer.state[parameter] = {k: v for k, v in slots.items() if v is not None}
         return trainee
 
+    def _normalised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides as the dictionary in here sees them; of an autoencoder they are one."""
+        source = self.source(x)
+        return source, source if y is x and self._alike else self.target(y)
+
     def _tangent_gradient(self) -> None:
         """Removes the part of each decoder row's gradient that would only change its length."""
         rows, gradient = self.dictionary.W_dec, self.dictionary.W_dec.grad
         if gradient is not None:
-            # Some rows at a time: the product of all is as large as the decoder.
-            for part, row in zip(gradient.split(_SOME), rows.split(_SOME), strict=True):
+            # Some rows at a time, which stay in the caches from the product to the difference.
+            parts = zip(gradient.split(_FEW), rows.split(_FEW), strict=True)
+            for part, row in parts:
                 part.addcmul_((part * row).sum(1, keepdim=True), row, value=-1)
 
     def _gradient_norm(self) -> Tensor:
@@ -214,7 +222,7 @@ class Trainee:
 
 
 # Rows that are drawn, or compared, at once.
-_SOME = 4_096
+_SOME, _FEW = 4_096, 512
 
 
 def _random_rows(

@@ -164,8 +164,9 @@ def _run(
             rate = settings.schedule.rate(step, steps)
             taken: dict[str, Taken] = {}
             for place, trainee in enumerate(trainees):
-                x = gather(batch, trainee.dictionary.shape.reads)
-                y = gather(batch, trainee.dictionary.shape.writes)
+                shape = trainee.dictionary.shape
+                x = gather(batch, shape.reads)
+                y = x if shape.writes == shape.reads else gather(batch, shape.writes)
                 name = trainee.dictionary.name
                 taken[name] = trainee.learn(
                     x,
