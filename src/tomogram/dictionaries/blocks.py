@@ -39,9 +39,11 @@ def over_blocks(
 
     def alone(span: slice) -> None:
         own = spare.get()
-        with torch.no_grad():
-            work(span, own)
-        spare.put(own)
+        try:
+            with torch.no_grad():
+                work(span, own)
+        finally:
+            spare.put(own)
 
     if threads < 2:
         for span in spans:

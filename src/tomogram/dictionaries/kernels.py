@@ -2,9 +2,9 @@
 
 With k latents active of d_dict, decoding and every gradient touch k rows of the weights per
 token. The search is the one dense matrix product. Where the processor multiplies bfloat16
-natively it runs in bfloat16 for half as many candidates again as needed, and the candidates are
-scored again in float32; the rounding error is measured on the candidates of each row, and a row
-where it could have hidden a true winner is searched again in float32.
+natively it runs in bfloat16 for a few more candidates than needed, and the candidates are scored
+again in float32; the rounding error is measured on the candidates of each row, and a row where it
+could have hidden a true winner is searched again in float32.
 
 On CUDA the same is done by fused kernels (`fused`) where Triton is installed.
 
@@ -395,10 +395,14 @@ class _Missed(torch.autograd.Function):
         ctx.save_for_backward(values, weight, indices, residual)
         ctx.by_latent, ctx.of_each_token = by_latent, rest.ndim == 2
         ctx.mark_non_differentiable(residual)
+        # Else the residual, which has none, would get a gradient of zeros of its own size.
+        ctx.set_materialize_grads(False)
         return _squares(residual), residual
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return (None,) * 7
         values, weight, indices, residual = ctx.saved_tensors
         need_values, need_weight, need_rest = ctx.needs_input_grad[:3]
         # The residual's own gradient is a multiple of it, which is cheaper to apply to the slots.
