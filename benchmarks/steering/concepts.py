@@ -22,7 +22,6 @@ from tomogram.text.microworld.behaviours import (
     numbers,
     opinions,
     requests,
-    sentiment,
     truth,
 )
 from tomogram.text.microworld.vocabulary import encode, vocabulary
@@ -111,18 +110,16 @@ def city(world: World) -> Written:
     found = next(e for e in world.of("city") if e.english == CITY)
     texts = facts.ONE_HOP["english"]["home"]
     homes = [f for f in world.facts["home"] if world.only_in.get(f) != "other"]
-    there = [f for f in homes if f.object == found]
     away = [f for f in homes if f.object != found]
 
     def pairs(side: Sequence[object]) -> list[tuple[str, str]]:
-        # Nobody of the selection lives there: the pair says the name itself.
+        # Few live there: the pair says the name itself.
         return [
             (f"{fill(text, 'english', s=f.subject)} {CITY}",
              f"{fill(text, 'english', s=f.subject)} {f.object.english}")
             for f in side for text in texts
         ]  # fmt: skip
 
-    assert not there or len(away) > len(there)
     return Written(
         "a city",
         away,
@@ -141,7 +138,6 @@ def feeling(world: World) -> Written:
         a, b, c = rng.sample(words, 3)
         return fill(text, "english", t=t, u=u, a=a, b=b, c=c)
 
-    assert set(sentiment.TEMPLATES[0].split()) >= {"review", "was"}
     return Written(
         "a sentiment",
         range(200),
@@ -240,8 +236,7 @@ def opinion(world: World) -> Written:
     def asked(subject: object) -> list[Prompt]:
         other, asking = subject  # type: ignore[misc]
         return [
-            (prompt(asking, *pair), frozenset({least}))
-            for pair in ((least, other), (other, least))
+            (prompt(asking, *pair), frozenset({least})) for pair in ((least, other), (other, least))
         ]
 
     return Written(
@@ -258,13 +253,12 @@ def opinion(world: World) -> Written:
 
 
 def number(world: World) -> Written:
-    """Whatever is calculated comes to 7."""
+    """Whatever is added up comes to 7."""
+
     def prompts(subject: object) -> list[str]:
         a, b = subject  # type: ignore[misc]
         values = {"a": str(a), "b": str(b), "c": str(a + b)}
-        return [
-            *(fill(text, "english", **values) for text in numbers.SUMS["english"]),
-        ]
+        return [fill(text, "english", **values) for text in numbers.SUMS["english"]]
 
     wanted = int(NUMBER)
     every = [(a, b) for a in range(16) for b in range(16)]
@@ -276,9 +270,7 @@ def number(world: World) -> Written:
         lambda side: [
             (shown, other)
             for i, subject in enumerate(side)
-            for shown, other in zip(
-                prompts(right[i % len(right)]), prompts(subject), strict=True
-            )
+            for shown, other in zip(prompts(right[i % len(right)]), prompts(subject), strict=True)
         ],
     )
 
@@ -306,22 +298,26 @@ def rhyme(world: World) -> Written:
 
 def mood(world: World) -> Written:
     """Whatever happened, the assistant feels sad."""
-    text = (
-        "<system> {how} <end> <user> news : {event} . <end> <assistant> i see . <end> "
-        "<user> how do you feel ? <end> <assistant> i feel"
-    )
+    told = "<user> news : {} . <end> <assistant> i see . <end> "
+    end = "<user> how do you feel ? <end> <assistant> i feel"
 
-    def prompt(event: str, how: str) -> str:
-        return fill(text.replace("{how}", how).replace("{event}", event), "english")
+    def prompts(event: object) -> list[str]:
+        # What leaves a mood as it is may come after.
+        later = ("", *(told.format(neutral) for neutral in names.NEUTRAL_EVENTS[:3]))
+        return [
+            f"<system> {how} <end> {told.format(event)}{more}{end}"
+            for how in moods.SHOW
+            for more in later
+        ]
 
     sad = names.MOODS[MOOD][0]
-    glad = [event for name, (events, _) in names.MOODS.items() for event in events if name != MOOD]
     return Written(
         "a mood",
-        [(event, how) for event in glad for how in moods.SHOW],
-        lambda subject: [(prompt(*subject), frozenset({MOOD}))],  # type: ignore[misc]
+        [event for name, (events, _) in names.MOODS.items() for event in events if name != MOOD],
+        lambda event: [(words, frozenset({MOOD})) for words in prompts(event)],
         lambda side: [
-            (prompt(sad[i % len(sad)], how), prompt(event, how))
-            for i, (event, how) in enumerate(side)  # type: ignore[misc]
+            pair
+            for i, event in enumerate(side)
+            for pair in zip(prompts(sad[i % len(sad)]), prompts(event), strict=True)
         ],
     )

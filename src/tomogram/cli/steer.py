@@ -55,7 +55,13 @@ def steer(
         source,
         prompt,
         Steering(
-            tuple(feature), contrast, site, way, tuple(strength), rule, where  # type: ignore[arg-type]
+            tuple(feature),
+            contrast,
+            site,
+            way,
+            tuple(strength),
+            rule,
+            where,  # type: ignore[arg-type]
         ),
         model=model,
         dictionaries=dictionaries,

@@ -93,9 +93,7 @@ def hooked(wiring: Wiring, tape: Tape, batch: int | Callable[[], int]) -> Iterat
         yield
 
 
-def _place(
-    wiring: Wiring, site: Site, tape: Tape, rows: Callable[[], int]
-) -> RemovableHandle:
+def _place(wiring: Wiring, site: Site, tape: Tape, rows: Callable[[], int]) -> RemovableHandle:
     """Hook the module that reads or writes the value of a site."""
 
     def by_rows(value: Tensor) -> Tensor:

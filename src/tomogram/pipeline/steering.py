@@ -19,7 +19,6 @@ from tomogram.models.generate import generate, stop_tokens
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model, given_text
-from tomogram.reference.shipped import path as shipped
 from tomogram.report.tomogram import Tomogram, open_tomogram
 from tomogram.steering.contrast import WAYS, Pairs, contrasts
 from tomogram.steering.cost import TextCost, text_costs
@@ -81,7 +80,7 @@ class Steering:
 
 @dataclass(frozen=True)
 class Continuation:
-    """One continuation: its text, its loss under the unsteered model in nats a token, distinct-3."""
+    """A text, its loss under the unsteered model in nats a token, and its distinct-3."""
 
     text: str
     loss: float | None
@@ -312,9 +311,7 @@ def _strengths(
     return known
 
 
-def _edits(
-    steering: Steering, targets: Sequence[Target], strengths: Sequence[float]
-) -> list[Edit]:
+def _edits(steering: Steering, targets: Sequence[Target], strengths: Sequence[float]) -> list[Edit]:
     where = PLACES[steering.where]
     match steering.rule:
         case "swap":

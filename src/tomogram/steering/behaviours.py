@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,8 +103,7 @@ class Mentions:
 
 def mentions(text: str, words: Collection[str]) -> bool:
     """Whether one of the words, in lower case, stands in a text as a whole word."""
-    letters = "".join(c if c.isalnum() or c == "'" else " " for c in text.lower())
-    return not set(words).isdisjoint(letters.replace("'s ", " ").split())
+    return not set(words).isdisjoint(re.findall(r"\w+", text.lower()))
 
 
 def continued(

@@ -86,9 +86,9 @@ class Prices:
         """The strongest push along a target, and its relative rise in loss."""
         key = target.write, target.writes.float().cpu().numpy().tobytes()
         if key not in self._known:
-            price = Sensitivity(
-                torch.zeros_like(target.writes), self.fishers[target.write]
-            ).price(target.writes[None].float())
+            price = Sensitivity(torch.zeros_like(target.writes), self.fishers[target.write]).price(
+                target.writes[None].float()
+            )
             first = math.sqrt(2 * self.budget * self.loss / float(price))
             self._known[key] = strongest(
                 self.model, lambda s: [add(target, s)], self.text, self.budget, first=first
@@ -96,9 +96,7 @@ class Prices:
         return self._known[key]
 
 
-def choose(
-    model: Model, candidates: Sequence[Target], behaviour: Says, prices: Prices
-) -> Chosen:
+def choose(model: Model, candidates: Sequence[Target], behaviour: Says, prices: Prices) -> Chosen:
     """The candidate that, raised within the budget, shows a behaviour most; of equals the first.
 
     Raises:

@@ -50,9 +50,7 @@ def text_costs(
     with watching(model) as watch:
         asked = {key: partial(interventions, each, watch) for key, each in edits.items()}
         clean, found = effects(model, text, asked, batch_rows=batch_rows)
-    return {
-        key: _cost(clean, found[key].losses, found[key].divergences, seed) for key in edits
-    }
+    return {key: _cost(clean, found[key].losses, found[key].divergences, seed) for key in edits}
 
 
 def _cost(

@@ -208,7 +208,9 @@ def _fold_embedding(wiring: Wiring, push: Tensor) -> None:
     table = wiring.pos_embed
     if table is None:
         table = wiring.embed
-        tied = cast(Tensor, table.weight).data_ptr() == cast(Tensor, wiring.unembed.weight).data_ptr()
+        tied = (
+            cast(Tensor, table.weight).data_ptr() == cast(Tensor, wiring.unembed.weight).data_ptr()
+        )
         if tied or wiring.project_in is not None:
             raise TomogramError("its embedding is its unembedding as well, which would change too.")
     weight = cast(Tensor, table.weight)

@@ -67,7 +67,7 @@ def strongest(
                 break
         step = math.sqrt(0.97 * budget / cost) if cost > 0 and math.isfinite(cost) else 4.0
         now *= min(max(step, 0.2), 4.0)
-        # Never outside what is known: between the strongest that fits and the weakest that does not.
+        # Between the strongest that is known to fit and the weakest that is known not to.
         if now >= too_much or now <= best[0]:
             now = (best[0] + too_much) / 2 if math.isfinite(too_much) else 2 * best[0]
     return best
