@@ -8,13 +8,12 @@ the selection's stories stay fluent with some room to spare.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from benchmarks.harness import Figure, figure
 from benchmarks.steering.cache import folder
@@ -24,8 +23,8 @@ from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.pipeline.training import Order, train
-from tomogram.steering.behaviours import Mentions, Says
-from tomogram.steering.choosing import ranked
+from tomogram.steering.behaviours import Mentions, Says, mentions
+from tomogram.steering.choosing import Prices, ranked
 from tomogram.steering.contrast import Pairs, contrasts, mean_difference
 from tomogram.steering.cost import text_costs
 from tomogram.steering.edits import add
@@ -33,9 +32,8 @@ from tomogram.steering.fluency import distinct, losses
 from tomogram.steering.randoms import random_directions
 from tomogram.steering.sensitivity import Sensitivity, fishers, gradients
 from tomogram.steering.steered import steered
-from tomogram.steering.strength import strongest
+from tomogram.steering.strength import Most
 from tomogram.steering.targets import Target
-from tomogram.store import progress
 from tomogram.store.estimates import estimate, ratio
 from tomogram.text.packing import PackedText, pack
 from tomogram.text.sources import read_documents
@@ -52,13 +50,13 @@ TRAINED = 500_000
 KEPT = 700
 """The last so many stories of the text are not trained on."""
 
-OPENING, STORY = 12, 150
+OPENING, STORY = 12, 120
 """Tokens of an opening, and of the story that follows it."""
-SELECTION, REPORT = 40, 120
+SELECTION, REPORT = 32, 100
 CONTEXT = 256
 
-CANDIDATES = 6
-BUDGETS = (0.05, 0.1, 0.2, 0.35)
+CANDIDATES = 4
+BUDGETS = (0.06, 0.12, 0.25)
 """Relative rises of the loss on ordinary text, at which a candidate's stories are looked at."""
 
 TOLD, LOSS, DISTINCT = 0.80, 1.15, 0.90
@@ -138,6 +136,7 @@ class _Bench:
     learned: tuple[tuple[int, ...], ...]
     priced: PackedText
     ordinary: PackedText
+    fishers: Mapping[Site, Tensor]
     before: Stories
 
     @classmethod
@@ -145,55 +144,51 @@ class _Bench:
         def ids(stories: Sequence[str]) -> list[tuple[int, ...]]:
             return [tuple(row) for row in model.tokenizer(list(stories))["input_ids"]]
 
+        def text(stories: Sequence[str], rows: int, context: int) -> PackedText:
+            return pack(iter(stories), model.tokenizer, context, rows * context)
+
         few, many = (4, 6) if quick else (SELECTION, REPORT)
         starts = list(dict.fromkeys(row[:OPENING] for row in ids(rest) if len(row) > OPENING))
         # Openings that name the concept would be no test.
-        clean = [s for s in starts if not WORDS & set(model.tokenizer.decode(s).lower().split())]
+        clean = [s for s in starts if not mentions(model.tokenizer.decode(s), WORDS)]
         half = len(rest) // 2
         selection = tuple(clean[:few])
+        # Short rows: each is one draw, and there must be more of them than the stream is wide.
+        drawn = text(learned, 32 if quick else 704, 32)
         return cls(
             model,
             selection,
             tuple(clean[few : few + many]),
-            tuple(ids(list(islice(learned, 3000)))),
-            pack(iter(rest[:half]), model.tokenizer, CONTEXT, 24 * CONTEXT),
-            pack(iter(rest[half:]), model.tokenizer, CONTEXT, 64 * CONTEXT),
+            tuple(ids(learned[:2000])),
+            text(rest[:half], 4 if quick else 10, CONTEXT),
+            text(rest[half:], 4 if quick else 48, CONTEXT),
+            fishers(model, drawn, [Site("resid_post", layer) for layer in LAYERS]),
             _stories(model, selection, None, seed=1),
         )
 
     def feature(self, made: Sequence[Dictionary]) -> Push:
         """The feature that, raised, tells most stories about the concept and leaves them fluent."""
-        sites = [d.write for d in made]
-        fisher = fishers(self.model, self.priced.take(slice(0, 12)), sites, batch_rows=4, draws=24)
-        gradient = gradients(self.model, self._before_the_word(), sites)
-        both = {site: Sensitivity(gradient[site], fisher[site]) for site in sites}
+        gradient = gradients(self.model, self._before_the_word(), list(self.fishers))
+        both = {site: Sensitivity(gradient[site], f) for site, f in self.fishers.items()}
         return self.best(ranked(made, both, n=CANDIDATES))
 
     def contrast(self) -> list[Target]:
         """Mean differences between text up to a dog and the same text up to something else."""
         positive, negative = [], []
-        for story, at in self._words()[:200]:
+        for story, at in self._words()[:128]:
             other = self._token(OTHERS[len(positive) % len(OTHERS)])
             positive.append(story[: at + 1])
             negative.append((*story[:at], other))
-        sites = [Site("resid_post", layer) for layer in LAYERS]
-        seen = contrasts(self.model, Pairs(tuple(positive), tuple(negative)), sites)
-        return [mean_difference(seen[site]) for site in sites]
+        seen = contrasts(self.model, Pairs(tuple(positive), tuple(negative)), self.fishers)
+        return [mean_difference(seen[site]) for site in self.fishers]
 
     def best(self, targets: Sequence[Target]) -> Push:
         """Of targets and strengths, the one with most stories about the concept that are fluent."""
-        tried: list[Push] = []
-        with progress.task("strengths", total=len(targets) * len(BUDGETS), unit="tries") as task:
-            for target in targets:
-                first = 0.3 * float(self._scale(target))
-                for budget in BUDGETS:
-                    strength, _ = strongest(
-                        self.model, lambda s, t=target: [add(t, s)], self.priced, budget,
-                        first=first,
-                    )  # fmt: skip
-                    first = strength or first
-                    tried.append(self._tried(target, strength))
-                    task.advance()
+        tried = [
+            self._tried(target, most.strength)
+            for budget in BUDGETS
+            for target, most in zip(targets, self._strongest(targets, budget), strict=True)
+        ]
         fluent = [push for push in tried if self._fluent(push.stories)]
         return max(fluent or tried, key=lambda push: float(push.stories.told.mean()))
 
@@ -202,13 +197,11 @@ class _Bench:
         cost on ordinary text."""
         edit = add(push.target, push.strength)
         budget = max(text_costs(self.model, self.priced, {0: [edit]})[0].relative.value, 1e-3)
-        tried = []
-        for target in random_directions(push.target.write, self.model.d_model, n):
-            first = 0.3 * float(self._scale(target))
-            strength, _ = strongest(
-                self.model, lambda s, t=target: [add(t, s)], self.priced, budget, first=first
-            )
-            tried.append(self._tried(target, strength))
+        drawn = random_directions(push.target.write, self.model.d_model, n)
+        tried = [
+            self._tried(target, most.strength)
+            for target, most in zip(drawn, self._strongest(drawn, budget), strict=True)
+        ]
         return max(tried, key=lambda each: float(each.stories.told.mean()))
 
     def report(self, push: Push | None) -> Stories:
@@ -225,17 +218,14 @@ class _Bench:
         kept = stories.distinct / self.before.distinct
         return bool(lost <= ROOM * (LOSS - 1) and 1 - kept <= ROOM * (1 - DISTINCT))
 
-    def _scale(self, target: Target) -> float:
-        """How long the stream is, in units of the target: where a search for strengths begins."""
-        tokens = self.priced.tokens[:2].astype(np.int64)
-
-        run = self.model.run(torch.from_numpy(tokens), capture=[target.write], logits=False)
-        return float(run[target.write].norm(dim=-1).mean() / target.writes.norm())
+    def _strongest(self, targets: Sequence[Target], budget: float) -> list[Most]:
+        loss = float(self.before.losses.mean())
+        return Prices(self.model, self.priced, budget, self.fishers, loss).strongest(targets)
 
     def _before_the_word(self) -> Says:
         """Text of the stories learned from, up to where a dog comes."""
         accepted = frozenset(self._token(word) for word in WORDS if self._single(word))
-        prompts = [story[:at] for story, at in self._words()[:128]]
+        prompts = [story[:at] for story, at in self._words()[:96]]
         return Says(tuple(prompts), (accepted,) * len(prompts))
 
     def _words(self) -> list[tuple[tuple[int, ...], int]]:

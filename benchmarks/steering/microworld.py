@@ -22,14 +22,14 @@ from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model
 from tomogram.pipeline.scan import scan
 from tomogram.reference.shipped import world_of
-from tomogram.steering.choosing import CANDIDATES, Chosen, Prices, choose, ranked
+from tomogram.steering.choosing import Chosen, Prices, choose, ranked
 from tomogram.steering.contrast import WAYS, contrasts
 from tomogram.steering.cost import text_costs
 from tomogram.steering.edits import add
 from tomogram.steering.randoms import random_directions
 from tomogram.steering.sensitivity import Sensitivity, fishers, gradients
 from tomogram.steering.steered import steered
-from tomogram.steering.targets import Direction, Target
+from tomogram.steering.targets import Direction
 from tomogram.store import progress
 from tomogram.store.estimates import estimate
 from tomogram.text.microworld.generate import generate
@@ -41,7 +41,8 @@ CHANGED, LOSS = 0.90, 0.05
 BUDGET = 0.045
 """What the selection may cost on its own text."""
 
-RANDOM = 20
+TRIED, RANDOM = 10, 20
+"""Candidates that are tried of the features and of the contrast directions; random directions."""
 CONTEXT = 256
 # Seeds of the generator's streams: a scan uses 1 and 2, its concept stage others.
 _FISHER, _SELECTION, _REPORT = 41, 42, 43
@@ -108,12 +109,12 @@ class _Bench:
         def text(seed: int, rows: int, context: int = CONTEXT) -> PackedText:
             return generate(world, seed, (rows // 8 if quick else rows) * context, context).text
 
-        selection = text(_SELECTION, 32)
+        selection = text(_SELECTION, 24)
         sites = sorted({d.write for d in dictionaries}, key=str)
         fisher = fishers(model, text(_FISHER, 1024, 128), sites)
         loss = text_costs(model, selection, {0: ()})[0].loss.value
         prices = Prices(model, selection, BUDGET, fisher, loss)
-        many = (2, 2) if quick else (CANDIDATES, RANDOM)
+        many = (2, 2) if quick else (TRIED, RANDOM)
         return cls(model, dictionaries, world, text(_REPORT, 64), prices, *many)
 
     def measured(self, concept: Concept) -> dict[str, Row]:
@@ -128,8 +129,9 @@ class _Bench:
         feature = choose(self.model, features, selection, self.prices)
         residual = [s for s in self.prices.fishers if s.kind.startswith("resid")]
         seen = contrasts(self.model, concept.pairs, residual)
-        directions = [way(seen[site]) for site in residual for way in WAYS.values()]
-        contrast = choose(self.model, directions[: 2 * self.candidates], selection, self.prices)
+        made = [way(seen[site]) for site in residual for way in WAYS.values()]
+        made.sort(key=lambda each: -float(sensitivities[each.site].worth(each.vector[None])))
+        contrast = choose(self.model, made[: self.candidates], selection, self.prices)
         random = self._best_random(concept, feature.target.write)
         rows = {
             "as it is": Row(held_out.outcomes(self.model), Figure(0.0)),
@@ -153,16 +155,16 @@ class _Bench:
 
     def _best_random(self, concept: Concept, site: Site) -> Row:
         """The random direction, of either sign, that changes most held-out prompts."""
-        tried: list[tuple[float, Target, float]] = []
-        for drawn in random_directions(site, self.model.d_model, self.random):
-            for target in (drawn, Direction(site, -drawn.vector, drawn.name)):
-                strength, _ = self.prices.strongest(target)
-                with steered(self.model, add(target, strength)):
-                    outcome = float(concept.held_out.outcomes(self.model).mean())
-                tried.append((outcome, target, strength))
-        _, target, strength = max(tried, key=lambda each: each[0])
-        edit = add(target, strength)
-        with steered(self.model, edit):
-            outcomes = concept.held_out.outcomes(self.model)
-        cost = text_costs(self.model, self.report, {0: [edit]})[0]
-        return Row(outcomes, figure(cost.relative))
+        drawn = random_directions(site, self.model.d_model, self.random)
+        both = [*drawn, *(Direction(site, -each.vector, each.name) for each in drawn)]
+        edits = [
+            add(target, most.strength)
+            for target, most in zip(both, self.prices.strongest(both), strict=True)
+        ]
+        tried = []
+        for edit in edits:
+            with steered(self.model, edit):
+                tried.append(concept.held_out.outcomes(self.model))
+        best = max(range(len(edits)), key=lambda i: float(tried[i].mean()))
+        cost = text_costs(self.model, self.report, {0: [edits[best]]})[0]
+        return Row(tried[best], figure(cost.relative))

@@ -9,8 +9,8 @@ output, and not by where they fire, follows Arad et al. 2025, "SAEs Are Good for
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -19,12 +19,11 @@ from torch import Tensor
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
-from tomogram.steering.behaviours import Says
-from tomogram.steering.edits import add
+from tomogram.steering.behaviours import Behaviour
+from tomogram.steering.edits import Edit, add
 from tomogram.steering.sensitivity import Sensitivity
-from tomogram.steering.strength import Found, best_share, strongest
+from tomogram.steering.strength import Found, Most, best_share, strongest_each
 from tomogram.steering.targets import Feature, Target
-from tomogram.store import progress
 from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
 
@@ -69,34 +68,49 @@ def ranked(
     return [feature for _, feature in scored[:n]]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Prices:
-    """How far each target can be pushed within a budget; remembered, as no behaviour enters."""
+    """How far targets can be pushed within a budget; remembered, as no behaviour enters.
+
+    text: ordinary text. budget: largest relative rise of its loss. fishers: of the sites that
+    targets write, for a first guess. loss: of the model as it is on the text, nats a token.
+    """
 
     model: Model
     text: PackedText
     budget: float
     fishers: Mapping[Site, Float[Tensor, "d d"]]
     loss: float
+    _known: dict[tuple[Site, bytes], Most] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._known: dict[tuple[Site, bytes], tuple[float, float]] = {}
+    def strongest(self, targets: Sequence[Target]) -> list[Most]:
+        """The strongest push along each target."""
+        keys = [(t.write, t.writes.float().cpu().numpy().tobytes()) for t in targets]
+        new = {key: t for key, t in zip(keys, targets, strict=True) if key not in self._known}
+        found = strongest_each(
+            self.model,
+            {key: _adding(target) for key, target in new.items()},
+            self.text,
+            self.budget,
+            first={key: self._guess(target) for key, target in new.items()},
+        )
+        self._known.update(found)  # type: ignore[arg-type]  # the keys are those given
+        return [self._known[key] for key in keys]
 
-    def strongest(self, target: Target) -> tuple[float, float]:
-        """The strongest push along a target, and its relative rise in loss."""
-        key = target.write, target.writes.float().cpu().numpy().tobytes()
-        if key not in self._known:
-            price = Sensitivity(torch.zeros_like(target.writes), self.fishers[target.write]).price(
-                target.writes[None].float()
-            )
-            first = math.sqrt(2 * self.budget * self.loss / float(price))
-            self._known[key] = strongest(
-                self.model, lambda s: [add(target, s)], self.text, self.budget, first=first
-            )
-        return self._known[key]
+    def _guess(self, target: Target) -> float:
+        """The strength that would cost the budget if the cost were what it is near 0."""
+        fisher = self.fishers[target.write]
+        price = Sensitivity(torch.zeros(len(fisher)), fisher).price(target.writes[None].float())
+        return math.sqrt(2 * self.budget * self.loss / float(price))
 
 
-def choose(model: Model, candidates: Sequence[Target], behaviour: Says, prices: Prices) -> Chosen:
+def _adding(target: Target) -> Callable[[float], list[Edit]]:
+    return lambda strength: [add(target, strength)]
+
+
+def choose(
+    model: Model, candidates: Sequence[Target], behaviour: Behaviour, prices: Prices
+) -> Chosen:
     """The candidate that, raised within the budget, shows a behaviour most; of equals the first.
 
     Raises:
@@ -104,16 +118,11 @@ def choose(model: Model, candidates: Sequence[Target], behaviour: Says, prices: 
     """
     if not candidates:
         raise TomogramError("No feature raises this behaviour even to the leading order.")
-    tried: list[Chosen] = []
-    with progress.task("choosing", total=len(candidates), unit="candidates") as task:
-        for rank, target in enumerate(candidates):
-            most, cost = prices.strongest(target)
-            found = best_share(
-                model, lambda s, t=target: [add(t, s)], behaviour, most, cost, shares=(1.0,)
-            )
-            tried.append(Chosen(target, found, rank))
-            task.advance()
-    best = max(tried, key=lambda each: (each.found.outcome, -each.rank))
-    most, cost = prices.strongest(best.target)
-    found = best_share(model, lambda s: [add(best.target, s)], behaviour, most, cost)
-    return Chosen(best.target, found, best.rank)
+    priced = prices.strongest(candidates)
+    whole = [
+        best_share(model, _adding(target), behaviour, most, shares=(1.0,)).outcome
+        for target, most in zip(candidates, priced, strict=True)
+    ]
+    rank = max(range(len(candidates)), key=lambda i: (whole[i], -i))
+    found = best_share(model, _adding(candidates[rank]), behaviour, priced[rank])
+    return Chosen(candidates[rank], found, rank)

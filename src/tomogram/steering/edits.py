@@ -21,9 +21,9 @@ from tomogram.steering.positions import Watch, Where, everywhere
 from tomogram.steering.targets import Target, activations
 from tomogram.store.errors import TomogramError
 
-KINDS = frozenset(
-    ("embed", "pos_embed", "resid_pre", "attn_in", "attn_out", "resid_mid", "mlp_in", "neurons")
-    + ("mlp_out", "resid_post")
+KINDS = (
+    *("embed", "pos_embed", "resid_pre", "attn_in", "attn_out"),
+    *("resid_mid", "mlp_in", "neurons", "mlp_out", "resid_post"),
 )
 """Kinds of sites that edits read and write: one vector a token, before the final norm."""
 
@@ -118,7 +118,7 @@ class Edit:
             raise TomogramError("The targets of one edit must read one site and write one site.")
         for site in (self.read, self.write):
             if site.kind not in KINDS:
-                raise TomogramError(f"{site} is no place to steer; {', '.join(sorted(KINDS))} are.")
+                raise TomogramError(f"{site} is no place to steer; {', '.join(KINDS)} are.")
         if isinstance(self.rule, Swap) and len(self.targets) != 2:
             raise TomogramError(f"A swap has two targets, not {len(self.targets)}.")
         for number in vars(self.rule).values():

@@ -8,7 +8,7 @@ measured at several shares of the strongest push, and the share that shows it mo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tomogram.models.model import Model
@@ -32,19 +32,29 @@ Turn = Callable[[float], Sequence[Change]]
 
 @dataclass(frozen=True)
 class Found:
-    """A strength, how far the behaviour shows at it (mean outcome), and its relative cost."""
+    """A strength, how far the behaviour shows at it (mean outcome), and its relative cost.
+
+    The cost of a share of the strongest push is that push's times the share's square."""
 
     strength: float
     outcome: float
     cost: float
 
 
+@dataclass(frozen=True)
+class Most:
+    """The strongest push within a budget, and its relative rise in loss; both 0 where none fits."""
+
+    strength: float
+    cost: float
+
+
 def strongest(
     model: Model, turn: Turn, text: PackedText, budget: float, *, first: float = 1.0
-) -> tuple[float, float]:
-    """The strongest push whose relative rise in loss stays within a budget, and that rise.
+) -> Most:
+    """The strongest push whose relative rise in loss stays within a budget.
 
-    Only strengths that were measured are returned. (0, 0) where none within the budget was found.
+    Only strengths that were measured are returned.
 
     Args:
         budget: largest rise in loss over the loss, such as 0.05.
@@ -53,24 +63,52 @@ def strongest(
     Raises:
         TomogramError: budget or guess is not above 0.
     """
-    if budget <= 0 or first <= 0:
-        raise TomogramError(f"Budget and first strength are above 0, not {budget} and {first}.")
-    best, too_much, now = (0.0, 0.0), math.inf, first
-    for _ in range(STEPS):
-        (found,) = text_costs(model, text, {0: turn(now)}).values()
-        cost = found.relative.value
-        if not math.isfinite(cost) or cost > budget:
-            too_much = min(too_much, now)
-        elif now > best[0]:
-            best = (now, cost)
-            if cost >= CLOSE * budget:
-                break
-        step = math.sqrt(0.97 * budget / cost) if cost > 0 and math.isfinite(cost) else 4.0
-        now *= min(max(step, 0.2), 4.0)
+    return strongest_each(model, {0: turn}, text, budget, first={0: first})[0]
+
+
+def strongest_each(
+    model: Model,
+    turns: Mapping[Hashable, Turn],
+    text: PackedText,
+    budget: float,
+    *,
+    first: Mapping[Hashable, float],
+) -> dict[Hashable, Most]:
+    """`strongest` for several ways to turn, which share the passes of the model as it is."""
+    searches = {key: _Search(budget, first[key]) for key in turns}
+    while running := {key: each for key, each in searches.items() if not each.done}:
+        edits: dict[Hashable, Sequence[Change]] = {
+            key: turns[key](each.now) for key, each in running.items()
+        }
+        for key, cost in text_costs(model, text, edits).items():
+            running[key].told(cost.relative.value)
+    return {key: each.best for key, each in searches.items()}
+
+
+class _Search:
+    """Where one search for the strongest push stands; `now` is the strength to try next."""
+
+    def __init__(self, budget: float, first: float) -> None:
+        if budget <= 0 or first <= 0:
+            raise TomogramError(f"Budget and first strength are above 0, not {budget} and {first}.")
+        self.budget, self.now = budget, first
+        self.best, self._too_much, self._left = Most(0.0, 0.0), math.inf, STEPS
+        self.done = False
+
+    def told(self, cost: float) -> None:
+        """Takes what the strength `now` costs, and moves on."""
+        if not cost <= self.budget:
+            self._too_much = min(self._too_much, self.now)
+        elif self.now > self.best.strength:
+            self.best = Most(self.now, cost)
+        self._left -= 1
+        self.done = self._left == 0 or self.best.cost >= CLOSE * self.budget
+        aimed = math.sqrt(0.97 * self.budget / cost) if 0 < cost < math.inf else 4.0
+        known = self.best.strength
+        self.now *= min(max(aimed, 0.2), 4.0)
         # Between the strongest that is known to fit and the weakest that is known not to.
-        if now >= too_much or now <= best[0]:
-            now = (best[0] + too_much) / 2 if math.isfinite(too_much) else 2 * best[0]
-    return best
+        if self.now >= self._too_much or self.now <= known:
+            self.now = (known + self._too_much) / 2 if self._too_much < math.inf else 2 * known
 
 
 def search(
@@ -91,23 +129,23 @@ def search(
     Raises:
         TomogramError: as `strongest` and the behaviour do.
     """
-    most, cost = strongest(model, turn, text, budget, first=first)
-    return best_share(model, turn, behaviour, most, cost, shares=shares)
+    most = strongest(model, turn, text, budget, first=first)
+    return best_share(model, turn, behaviour, most, shares=shares)
 
 
 def best_share(
     model: Model,
     turn: Turn,
     behaviour: Behaviour,
-    most: float,
-    cost: float,
+    most: Most,
     *,
     shares: Sequence[float] = SHARES,
 ) -> Found:
-    """Of shares of a strength, the one that shows a behaviour most; `cost` is the whole one's."""
+    """Of shares of the strongest push, the one that shows a behaviour most."""
     tried = []
-    for share in shares if most else (0.0,):
-        with steered(model, *turn(share * most)):
+    for share in shares if most.strength else (0.0,):
+        strength = share * most.strength
+        with steered(model, *turn(strength)):
             outcome = float(behaviour.outcomes(model).mean())
-        tried.append(Found(share * most, outcome, cost * share**2))
+        tried.append(Found(strength, outcome, most.cost * share**2))
     return max(tried, key=lambda found: (found.outcome, found.strength))
