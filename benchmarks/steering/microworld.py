@@ -2,15 +2,20 @@
 
 Everything is chosen on the selection's prompts and text, with a budget below the one that is
 reported against, because another text costs a little more or less. What is reported comes from the
-held-out prompts and a third text. Random directions get the best of both signs and of all, measured
-on the held-out prompts themselves.
+held-out prompts and a third text. The best of the random directions is taken on the held-out
+prompts themselves.
+
+Every push acts on the tokens from which the judged word is predicted on the selection's prompts
+(`behaviours.deciding`: for a refusal that is `<assistant>`), on prompts and on ordinary text alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from benchmarks.harness import Figure, figure
 from benchmarks.steering.cache import folder
@@ -22,6 +27,7 @@ from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model
 from tomogram.pipeline.scan import scan
 from tomogram.reference.shipped import world_of
+from tomogram.steering.behaviours import deciding
 from tomogram.steering.choosing import Chosen, Prices, choose, ranked
 from tomogram.steering.contrast import WAYS, contrasts
 from tomogram.steering.cost import text_costs
@@ -41,7 +47,7 @@ CHANGED, LOSS = 0.90, 0.05
 BUDGET = 0.045
 """What the selection may cost on its own text."""
 
-TRIED, RANDOM = 10, 20
+TRIED, RANDOM = 6, 20
 """Candidates that are tried of the features and of the contrast directions; random directions."""
 CONTEXT = 256
 # Seeds of the generator's streams: a scan uses 1 and 2, its concept stage others.
@@ -96,8 +102,10 @@ class _Bench:
     model: Model
     dictionaries: list[Dictionary]
     world: object
+    selection: PackedText
     report: PackedText
-    prices: Prices
+    drawn: PackedText
+    loss: float
     candidates: int
     random: int
 
@@ -109,34 +117,34 @@ class _Bench:
         def text(seed: int, rows: int, context: int = CONTEXT) -> PackedText:
             return generate(world, seed, (rows // 8 if quick else rows) * context, context).text
 
-        selection = text(_SELECTION, 24)
-        sites = sorted({d.write for d in dictionaries}, key=str)
-        fisher = fishers(model, text(_FISHER, 1024, 128), sites)
+        selection = text(_SELECTION, 16)
         loss = text_costs(model, selection, {0: ()})[0].loss.value
-        prices = Prices(model, selection, BUDGET, fisher, loss)
         many = (2, 2) if quick else (TRIED, RANDOM)
-        return cls(model, dictionaries, world, text(_REPORT, 64), prices, *many)
+        # Short rows for the Fisher information: each is one draw.
+        drawn = text(_FISHER, 640, 64)
+        return cls(model, dictionaries, world, selection, text(_REPORT, 64), drawn, loss, *many)
 
     def measured(self, concept: Concept) -> dict[str, Row]:
         """Each kind of push on the held-out prompts."""
         selection, held_out = concept.selection, concept.held_out
-        gradient = gradients(self.model, selection, list(self.prices.fishers))
-        sensitivities = {
-            site: Sensitivity(gradient[site], fisher)
-            for site, fisher in self.prices.fishers.items()
-        }
+        where = deciding(self.model, selection)
+        sites = sorted({d.write for d in self.dictionaries}, key=str)
+        fisher = fishers(self.model, self.drawn, sites, where, batch_rows=64)
+        prices = Prices(self.model, self.selection, BUDGET, fisher, self.loss, where)
+        gradient = gradients(self.model, selection, sites, where)
+        sensitivities = {site: Sensitivity(gradient[site], fisher[site]) for site in sites}
         features = ranked(self.dictionaries, sensitivities, n=self.candidates)
-        feature = choose(self.model, features, selection, self.prices)
-        residual = [s for s in self.prices.fishers if s.kind.startswith("resid")]
+        feature = choose(self.model, features, selection, prices)
+        residual = [site for site in sites if site.kind.startswith("resid")]
         seen = contrasts(self.model, concept.pairs, residual)
         made = [way(seen[site]) for site in residual for way in WAYS.values()]
         made.sort(key=lambda each: -float(sensitivities[each.site].worth(each.vector[None])))
-        contrast = choose(self.model, made[: self.candidates], selection, self.prices)
-        random = self._best_random(concept, feature.target.write)
+        contrast = choose(self.model, made[: self.candidates], selection, prices)
+        random = self._best_random(concept, feature.target.write, prices, gradient)
         rows = {
             "as it is": Row(held_out.outcomes(self.model), Figure(0.0)),
-            "feature": self._row(concept, feature),
-            "contrast direction": self._row(concept, contrast),
+            "feature": self._row(concept, feature, prices),
+            "contrast direction": self._row(concept, contrast, prices),
             f"best of {self.random} random directions": random,
         }
         told = ", ".join(f"{kind} {row.outcomes.mean():.2f} at {row.loss.value:+.3f}"
@@ -146,20 +154,25 @@ class _Bench:
               f"{contrast.target.write}: {told}", flush=True)  # fmt: skip
         return rows
 
-    def _row(self, concept: Concept, chosen: Chosen) -> Row:
-        edit = add(chosen.target, chosen.found.strength)
+    def _row(self, concept: Concept, chosen: Chosen, prices: Prices) -> Row:
+        edit = add(chosen.target, chosen.found.strength, prices.where)
         with steered(self.model, edit):
             outcomes = concept.held_out.outcomes(self.model)
         cost = text_costs(self.model, self.report, {0: [edit]})[0]
         return Row(outcomes, figure(cost.relative))
 
-    def _best_random(self, concept: Concept, site: Site) -> Row:
-        """The random direction, of either sign, that changes most held-out prompts."""
-        drawn = random_directions(site, self.model.d_model, self.random)
-        both = [*drawn, *(Direction(site, -each.vector, each.name) for each in drawn)]
+    def _best_random(
+        self, concept: Concept, site: Site, prices: Prices, gradient: Mapping[Site, Tensor]
+    ) -> Row:
+        """The random direction that changes most held-out prompts, each turned to the side where
+        the behaviour lies by its gradient, and pushed as far as the budget allows."""
+        drawn = [
+            Direction(site, each.vector * (each.vector @ gradient[site]).sign(), each.name)
+            for each in random_directions(site, self.model.d_model, self.random)
+        ]
         edits = [
-            add(target, most.strength)
-            for target, most in zip(both, self.prices.strongest(both), strict=True)
+            add(target, most.strength, prices.where)
+            for target, most in zip(drawn, prices.strongest(drawn), strict=True)
         ]
         tried = []
         for edit in edits:

@@ -130,5 +130,5 @@ def test_hostile_pairs_are_refused(tmp_path: Path) -> None:
     for content in ("", "[]", '{"positive": 3}', '{"positive": [1, 2], "negative": ["a", "b"]}'):
         path = tmp_path / "pairs.json"
         path.write_text(content)
-        with pytest.raises(TomogramError, match="contrast pairs|no text"):
+        with pytest.raises(TomogramError, match=r"contrast pairs|no text"):
             run(model(), ASKED, "--contrast", str(path), "--site", SITE)

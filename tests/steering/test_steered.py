@@ -12,6 +12,7 @@ from tomogram.models.generate import generate
 from tomogram.models.load import wrap
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
+from tomogram.models.start import Start
 from tomogram.steering.edits import add, clamp
 from tomogram.steering.positions import Between, OnTokens, generated
 from tomogram.steering.steered import steered
@@ -104,3 +105,15 @@ def test_a_site_the_model_lacks_is_refused(model: Model) -> None:
         steered(model, add(far, 1.0)),
     ):
         pass
+
+
+@pytest.mark.parametrize("site", ["resid_post.0", "mlp_out.1", "resid_pre.1"])
+def test_a_pass_that_goes_on_from_an_edited_stream_is_not_edited_twice(
+    model: Model, tokens: Tensor, site: str
+) -> None:
+    torch.manual_seed(5)
+    after = Site("resid_post", 1)
+    with steered(model, add(Direction(Site.parse(site), torch.randn(WIDTH)), 4.0)):
+        whole = model.run(tokens, capture=[after])
+        on = model.run(tokens, start=Start(1, whole[after]))
+    assert torch.equal(on.logits, whole.logits)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tomogram.models.generate import generate
 from tomogram.models.model import Model
+from tomogram.steering.positions import OnTokens
 from tomogram.store.errors import TomogramError
 
 BATCH = 64
@@ -99,6 +100,13 @@ class Mentions:
         """The outcomes of continuations written before."""
         texts = [model.tokenizer.decode(row, skip_special_tokens=True) for row in written]
         return np.array([mentions(text, self.words) for text in texts], dtype=np.float64)
+
+
+def deciding(model: Model, behaviour: Says) -> OnTokens:
+    """The tokens from which the judged token is predicted, as the model continues the prompts."""
+    before = continued(model, behaviour.prompts, behaviour.place - 1)
+    ends = [(*p, *more)[-1] for p, more in zip(behaviour.prompts, before, strict=True)]
+    return OnTokens(frozenset(ends))
 
 
 def mentions(text: str, words: Collection[str]) -> bool:

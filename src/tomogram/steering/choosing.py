@@ -21,6 +21,7 @@ from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.steering.behaviours import Behaviour
 from tomogram.steering.edits import Edit, add
+from tomogram.steering.positions import Where, everywhere
 from tomogram.steering.sensitivity import Sensitivity
 from tomogram.steering.strength import Found, Most, best_share, strongest_each
 from tomogram.steering.targets import Feature, Target
@@ -74,6 +75,7 @@ class Prices:
 
     text: ordinary text. budget: largest relative rise of its loss. fishers: of the sites that
     targets write, for a first guess. loss: of the model as it is on the text, nats a token.
+    where: on which tokens every push acts.
     """
 
     model: Model
@@ -81,6 +83,7 @@ class Prices:
     budget: float
     fishers: Mapping[Site, Float[Tensor, "d d"]]
     loss: float
+    where: Where = everywhere
     _known: dict[tuple[Site, bytes], Most] = field(default_factory=dict)
 
     def strongest(self, targets: Sequence[Target]) -> list[Most]:
@@ -89,7 +92,7 @@ class Prices:
         new = {key: t for key, t in zip(keys, targets, strict=True) if key not in self._known}
         found = strongest_each(
             self.model,
-            {key: _adding(target) for key, target in new.items()},
+            {key: self.adding(target) for key, target in new.items()},
             self.text,
             self.budget,
             first={key: self._guess(target) for key, target in new.items()},
@@ -97,15 +100,15 @@ class Prices:
         self._known.update(found)  # type: ignore[arg-type]  # the keys are those given
         return [self._known[key] for key in keys]
 
+    def adding(self, target: Target) -> Callable[[float], list[Edit]]:
+        """Makes the push along a target of a strength."""
+        return lambda strength: [add(target, strength, self.where)]
+
     def _guess(self, target: Target) -> float:
         """The strength that would cost the budget if the cost were what it is near 0."""
         fisher = self.fishers[target.write]
         price = Sensitivity(torch.zeros(len(fisher)), fisher).price(target.writes[None].float())
         return math.sqrt(2 * self.budget * self.loss / float(price))
-
-
-def _adding(target: Target) -> Callable[[float], list[Edit]]:
-    return lambda strength: [add(target, strength)]
 
 
 def choose(
@@ -120,9 +123,9 @@ def choose(
         raise TomogramError("No feature raises this behaviour even to the leading order.")
     priced = prices.strongest(candidates)
     whole = [
-        best_share(model, _adding(target), behaviour, most, shares=(1.0,)).outcome
+        best_share(model, prices.adding(target), behaviour, most, shares=(1.0,)).outcome
         for target, most in zip(candidates, priced, strict=True)
     ]
     rank = max(range(len(candidates)), key=lambda i: (whole[i], -i))
-    found = best_share(model, _adding(candidates[rank]), behaviour, priced[rank])
+    found = best_share(model, prices.adding(candidates[rank]), behaviour, priced[rank])
     return Chosen(candidates[rank], found, rank)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tomogram.models.capture import Tape, hooked
+from tomogram.models.capture import Intervention, Tape, hooked
 from tomogram.models.model import Model
+from tomogram.models.sites import Site
+from tomogram.models.start import skipped
 from tomogram.steering.edits import Change, interventions
 from tomogram.steering.positions import watching
 
@@ -25,6 +27,14 @@ def steered(model: Model, *edits: Change) -> Iterator[Model]:
     """
     model.check_sites(site for edit in edits for site in (edit.read, edit.write))
     with watching(model) as watch:
-        tape = Tape(interventions=interventions(edits, watch))
+        actions = interventions(edits, watch)
+        tape = Tape(interventions={site: _once(model, site, actions[site]) for site in actions})
         with hooked(model.wiring, tape, batch=watch.rows):
             yield model
+
+
+def _once(model: Model, site: Site, action: Intervention) -> Intervention:
+    """The intervention, but where a pass goes on from a stream past this site: the stream is then
+    what an edited pass left."""
+    block = None if site.layer is None else model.wiring.blocks[site.layer].module
+    return lambda value: value if block is not None and skipped(block) else action(value)
