@@ -283,13 +283,19 @@ def rhyme(world: World) -> Written:
         verbs, adjectives = names.AGREEMENT[world.agreement_of[ending]]
         return f"the {who} {verbs[0]} the {adjectives[0]} {ending} /"
 
+    def both(ending: str, who: str) -> str:
+        """A couplet up to where its last word comes."""
+        rhyming = next(e for e in names.RHYMES[world.rhyme_of[ending]] if e != ending)
+        verbs, adjectives = names.AGREEMENT[world.agreement_of[rhyming]]
+        return f"{line(ending, who)} and then {verbs[0]} the {adjectives[0]}"
+
     every = [(e, who) for e in world.rhyme_of for who in couplets.WHO[:6]]
     return Written(
         "a rhyme",
         [(e, who) for e, who in every if e not in accepted],
         lambda subject: [(line(*subject), accepted)],  # type: ignore[misc]
         lambda side: [
-            (line(sorted(accepted)[i % 4], who), line(ending, who))
+            (both(sorted(accepted)[i % 4], who), both(ending, who))
             for i, (ending, who) in enumerate(side)  # type: ignore[misc]
         ],
         place=6,

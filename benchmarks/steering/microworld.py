@@ -39,6 +39,7 @@ from tomogram.steering.targets import Direction
 from tomogram.store import progress
 from tomogram.store.estimates import estimate
 from tomogram.text.microworld.generate import generate
+from tomogram.text.microworld.world import World
 from tomogram.text.packing import PackedText
 
 CHANGED, LOSS = 0.90, 0.05
@@ -101,7 +102,7 @@ def measure(quick: bool) -> dict[str, Figure]:
 class _Bench:
     model: Model
     dictionaries: list[Dictionary]
-    world: object
+    world: World
     selection: PackedText
     report: PackedText
     drawn: PackedText

@@ -1,10 +1,10 @@
 """Sensitivity: what a small constant push at a site does to the behaviour and to the text.
 
-Both come from gradients of a vector δ that is added at a site, on every token or on some. With g the gradient
-of the behaviour and F the Fisher information of a text's predictions, a push of s along d changes
-the behaviour by s·gᵀd and costs ½·s²·dᵀFd nats of KL divergence a token, to the leading order
-(Amari 1998, "Natural Gradient Works Efficiently in Learning", section 2). So gᵀd / √(dᵀFd) ranks
-directions by how much behaviour they buy at equal cost.
+Both come from gradients of a vector δ that is added at a site, on every token or on some. With g
+the gradient of the behaviour and F the Fisher information of a text's predictions, a push of s
+along d changes the behaviour by s·gᵀd and costs ½·s²·dᵀFd nats of KL divergence a token, to the
+leading order (Amari 1998, "Natural Gradient Works Efficiently in Learning", section 2). So
+gᵀd / √(dᵀFd) ranks directions by how much behaviour they buy at equal cost.
 """
 
 from __future__ import annotations
