@@ -60,8 +60,8 @@ def steer(
             site,
             way,
             tuple(strength),
-            rule,
-            where,  # type: ignore[arg-type]
+            rule,  # type: ignore[arg-type]
+            where,
         ),
         model=model,
         dictionaries=dictionaries,

@@ -22,7 +22,7 @@ from tomogram.pipeline.given import given_model, given_text
 from tomogram.report.tomogram import Tomogram, open_tomogram
 from tomogram.steering.contrast import WAYS, Pairs, contrasts
 from tomogram.steering.cost import TextCost, text_costs
-from tomogram.steering.edits import Add, Clamp, Edit, Scale, Swap
+from tomogram.steering.edits import Edit, Swap, ablate, add, clamp, scale
 from tomogram.steering.fluency import distinct, losses
 from tomogram.steering.folding import save_steered
 from tomogram.steering.positions import everywhere, generated
@@ -317,10 +317,10 @@ def _edits(steering: Steering, targets: Sequence[Target], strengths: Sequence[fl
         case "swap":
             return [Edit(tuple(targets), Swap(), where)]
         case "ablate":
-            return [Edit((target,), Scale(0.0), where) for target in targets]
-    make = {"add": Add, "scale": Scale, "clamp": Clamp}[steering.rule]
+            return [ablate(target, where) for target in targets]
+    make = {"add": add, "scale": scale, "clamp": clamp}[steering.rule]
     return [
-        Edit((target,), make(strength), where)
+        make(target, strength, where)
         for target, strength in zip(targets, strengths, strict=True)
     ]
 

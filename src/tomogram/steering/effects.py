@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -85,7 +85,7 @@ def effect(
     with steered(model, *edits):
         after = behaviour.outcomes(model)
     others = [_elsewhere(model, edits, seed + i) for i in range(randoms)]
-    named: dict[object, Sequence[Change]] = {"edits": edits}
+    named: dict[Hashable, Sequence[Change]] = {"edits": edits}
     named |= dict(enumerate(others))
     costs = text_costs(model, text, named, batch_rows=batch_rows, seed=seed)
     outcomes = []
