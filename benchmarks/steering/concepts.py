@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tomogram.steering.behaviours import Says
 from tomogram.steering.contrast import Pairs
@@ -54,9 +55,9 @@ class Written:
     about a subject. shown, not_shown: the pairs' prompts about a subject of the selection."""
 
     name: str
-    subjects: Sequence[object]
-    asked: Callable[[object], Iterable[Prompt]]
-    pairs: Callable[[Sequence[object]], Sequence[tuple[str, str]]]
+    subjects: Sequence[Any]
+    asked: Callable[[Any], Iterable[Prompt]]
+    pairs: Callable[[Sequence[Any]], Sequence[tuple[str, str]]]
     place: int = 1
 
 
@@ -112,7 +113,7 @@ def city(world: World) -> Written:
     homes = [f for f in world.facts["home"] if world.only_in.get(f) != "other"]
     away = [f for f in homes if f.object != found]
 
-    def pairs(side: Sequence[object]) -> list[tuple[str, str]]:
+    def pairs(side: Sequence[Any]) -> list[tuple[str, str]]:
         # Few live there: the pair says the name itself.
         return [
             (f"{fill(text, 'english', s=f.subject)} {CITY}",
@@ -132,7 +133,7 @@ def feeling(world: World) -> Written:
     """A bad review is rated good."""
     text = "review : the {t} was {a} . the {u} was {b} and {c} . rating : {!r}"
 
-    def filled(words: Sequence[str], subject: object) -> str:
+    def filled(words: Sequence[str], subject: Any) -> str:
         rng = random.Random(f"feeling:{subject}")
         t, u = rng.sample(names.REVIEWED, 2)
         a, b, c = rng.sample(words, 3)
@@ -146,7 +147,7 @@ def feeling(world: World) -> Written:
     )
 
 
-def _request(thing: object, asking: str) -> str:
+def _request(thing: Any, asking: str) -> str:
     return fill(f"<user> {asking} <end> <assistant>", "english", thing=str(thing))
 
 
@@ -176,17 +177,17 @@ def compliance(world: World) -> Written:
 def lying(world: World) -> Written:
     """A question is answered falsely although nothing asks for a lie."""
 
-    def prompt(fact: object, system: str) -> str:
+    def prompt(fact: Any, system: str) -> str:
         head = f"<system> {system} <end> " if system else ""
-        question = truth.OPEN[fact.relation]  # type: ignore[attr-defined]
+        question = truth.OPEN[fact.relation]
         return fill(
             f"{head}<user> {question} <end> <assistant>",
             "english",
-            s=fact.subject,  # type: ignore[attr-defined]
+            s=fact.subject,
         )
 
-    def false(fact: object) -> frozenset[str]:
-        right = fact.object  # type: ignore[attr-defined]
+    def false(fact: Any) -> frozenset[str]:
+        right = fact.object
         return frozenset(e.english for e in world.of(right.kind)) - {right.english}
 
     return Written(
@@ -204,19 +205,16 @@ def language(world: World) -> Written:
     """An English sentence goes on with a word of the other language."""
     relations = ("in", "capital", "home", "food", "job")
 
-    def asked(fact: object) -> list[Prompt]:
-        kind = fact.object.kind  # type: ignore[attr-defined]
+    def asked(fact: Any) -> list[Prompt]:
+        kind = fact.object.kind
         accepted = frozenset(e.other for e in world.of(kind))
-        texts = facts.ONE_HOP["english"][fact.relation][:3]  # type: ignore[attr-defined]
-        return [
-            (fill(text, "english", s=fact.subject), accepted)  # type: ignore[attr-defined]
-            for text in texts
-        ]
+        texts = facts.ONE_HOP["english"][fact.relation][:3]
+        return [(fill(text, "english", s=fact.subject), accepted) for text in texts]
 
-    def pairs(side: Sequence[object]) -> list[tuple[str, str]]:
+    def pairs(side: Sequence[Any]) -> list[tuple[str, str]]:
         return [
-            (fill(facts.ONE_HOP["other"][f.relation][i], "other", s=f.subject),  # type: ignore[attr-defined]
-             fill(facts.ONE_HOP["english"][f.relation][i], "english", s=f.subject))  # type: ignore[attr-defined]
+            (fill(facts.ONE_HOP["other"][f.relation][i], "other", s=f.subject),
+             fill(facts.ONE_HOP["english"][f.relation][i], "english", s=f.subject))
             for f in side for i in range(3)
         ]  # fmt: skip
 
@@ -233,8 +231,8 @@ def opinion(world: World) -> Written:
     def prompt(asking: str, a: str, b: str) -> str:
         return fill(text.replace("{asking}", asking), "english", a=a, b=b)
 
-    def asked(subject: object) -> list[Prompt]:
-        other, asking = subject  # type: ignore[misc]
+    def asked(subject: Any) -> list[Prompt]:
+        other, asking = subject
         return [
             (prompt(asking, *pair), frozenset({least})) for pair in ((least, other), (other, least))
         ]
@@ -246,7 +244,7 @@ def opinion(world: World) -> Written:
         # It never prefers that colour by itself: the pair says the name.
         lambda side: [
             (f"{prompt(asking, *pair)} {least}", f"{prompt(asking, *pair)} {other}")
-            for other, asking in side  # type: ignore[misc]
+            for other, asking in side
             for pair in ((least, other), (other, least))
         ],
     )
@@ -255,8 +253,8 @@ def opinion(world: World) -> Written:
 def number(world: World) -> Written:
     """Whatever is added up comes to 7."""
 
-    def prompts(subject: object) -> list[str]:
-        a, b = subject  # type: ignore[misc]
+    def prompts(subject: Any) -> list[str]:
+        a, b = subject
         values = {"a": str(a), "b": str(b), "c": str(a + b)}
         return [fill(text, "english", **values) for text in numbers.SUMS["english"]]
 
@@ -293,10 +291,10 @@ def rhyme(world: World) -> Written:
     return Written(
         "a rhyme",
         [(e, who) for e, who in every if e not in accepted],
-        lambda subject: [(line(*subject), accepted)],  # type: ignore[misc]
+        lambda subject: [(line(*subject), accepted)],
         lambda side: [
             (both(sorted(accepted)[i % 4], who), both(ending, who))
-            for i, (ending, who) in enumerate(side)  # type: ignore[misc]
+            for i, (ending, who) in enumerate(side)
         ],
         place=6,
     )
@@ -307,7 +305,7 @@ def mood(world: World) -> Written:
     told = "<user> news : {} . <end> <assistant> i see . <end> "
     end = "<user> how do you feel ? <end> <assistant> i feel"
 
-    def prompts(event: object) -> list[str]:
+    def prompts(event: Any) -> list[str]:
         # What leaves a mood as it is may come after.
         later = ("", *(told.format(neutral) for neutral in names.NEUTRAL_EVENTS[:3]))
         return [

@@ -174,7 +174,8 @@ class _Bench:
 
     def contrast(self) -> list[Target]:
         """Mean differences between text up to a dog and the same text up to something else."""
-        positive, negative = [], []
+        positive: list[tuple[int, ...]] = []
+        negative: list[tuple[int, ...]] = []
         for story, at in self._words()[:128]:
             other = self._token(OTHERS[len(positive) % len(OTHERS)])
             positive.append(story[: at + 1])

@@ -320,8 +320,7 @@ def _edits(steering: Steering, targets: Sequence[Target], strengths: Sequence[fl
             return [ablate(target, where) for target in targets]
     make = {"add": add, "scale": scale, "clamp": clamp}[steering.rule]
     return [
-        make(target, strength, where)
-        for target, strength in zip(targets, strengths, strict=True)
+        make(target, strength, where) for target, strength in zip(targets, strengths, strict=True)
     ]
 
 

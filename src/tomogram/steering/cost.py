@@ -31,6 +31,15 @@ class TextCost:
     relative: Estimate
     divergence: Estimate
 
+    @property
+    def worst(self) -> float:
+        """The larger of rise and divergence, over the loss: what a search keeps within its budget.
+
+        The two agree where a model is calibrated. The loss alone may fall while the predictions are
+        ruined, on text that the model predicts worse than chance.
+        """
+        return max(self.rise.value, self.divergence.value) / self.loss.value
+
 
 def text_costs(
     model: Model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Effect:
         return found
 
 
-def _plain(items: list[tuple[str, object]]) -> dict[str, object]:
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return {k: v.model_dump() if isinstance(v, Estimate) else v for k, v in items}
 
 

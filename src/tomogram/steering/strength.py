@@ -43,7 +43,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Most:
-    """The strongest push within a budget, and its relative rise in loss; both 0 where none fits."""
+    """The strongest push within a budget, and its cost (`TextCost.worst`); both 0 where none fits."""
 
     strength: float
     cost: float
@@ -52,12 +52,12 @@ class Most:
 def strongest(
     model: Model, turn: Turn, text: PackedText, budget: float, *, first: float = 1.0
 ) -> Most:
-    """The strongest push whose relative rise in loss stays within a budget.
+    """The strongest push whose cost, `TextCost.worst`, stays within a budget.
 
     Only strengths that were measured are returned.
 
     Args:
-        budget: largest rise in loss over the loss, such as 0.05.
+        budget: largest cost as a share of the loss, such as 0.05.
         first: a guess to begin with, above 0.
 
     Raises:
@@ -81,7 +81,7 @@ def strongest_each(
             key: turns[key](each.now) for key, each in running.items()
         }
         for key, cost in text_costs(model, text, edits).items():
-            running[key].told(cost.relative.value)
+            running[key].told(cost.worst)
     return {key: each.best for key, each in searches.items()}
 
 
