@@ -43,7 +43,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Most:
-    """The strongest push within a budget, and its cost (`TextCost.worst`); both 0 where none fits."""
+    """The strongest push within a budget, and its cost (`TextCost.worst`); 0 where none fits."""
 
     strength: float
     cost: float
