@@ -15,6 +15,7 @@ from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
+from tomogram.cli.steer import steer
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
@@ -53,6 +54,7 @@ app.command()(report)
 app.command()(scan)
 app.add_typer(reference, name="reference")
 app.add_typer(seal, name="seal")
+app.command()(steer)
 app.command()(trace)
 app.command()(train)
 app.command()(verify)

@@ -75,36 +75,38 @@ class Tape:
 
 
 @contextmanager
-def hooked(wiring: Wiring, tape: Tape, batch: int) -> Iterator[None]:
+def hooked(wiring: Wiring, tape: Tape, batch: int | Callable[[], int]) -> Iterator[None]:
     """Within the block, every forward pass of the model goes by the tape.
 
     Args:
-        batch: number of rows; some families flatten rows and positions inside a block.
+        batch: number of rows, or a function that tells it during a pass; some families flatten
+            rows and positions inside a block.
     """
+    rows = batch if callable(batch) else lambda: batch
     with ExitStack() as stack:
         # Hooks on one module run in the order they are placed: the order of the forward pass.
         for site in sorted(tape.sites, key=lambda each: KINDS.index(each.kind)):
             if site.kind not in _INSIDE_ATTENTION:
-                stack.callback(_place(wiring, site, tape, batch).remove)
+                stack.callback(_place(wiring, site, tape, rows).remove)
         if any(site.kind in _INSIDE_ATTENTION for site in tape.sites):
             stack.enter_context(watched(wiring, tape))
         yield
 
 
-def _place(wiring: Wiring, site: Site, tape: Tape, batch: int) -> RemovableHandle:
+def _place(wiring: Wiring, site: Site, tape: Tape, rows: Callable[[], int]) -> RemovableHandle:
     """Hook the module that reads or writes the value of a site."""
 
     def by_rows(value: Tensor) -> Tensor:
         if value.ndim > 2:
             return tape.visit(site, value)
-        return tape.visit(site, value.unflatten(0, (batch, -1))).flatten(0, 1)
+        return tape.visit(site, value.unflatten(0, (rows(), -1))).flatten(0, 1)
 
     def heads(value: Tensor) -> Tensor:
         n_heads = wiring.module.config.num_attention_heads
         return tape.visit(site, value.unflatten(-1, (n_heads, -1))).flatten(-2)
 
     def every_row(value: Tensor) -> Tensor:
-        return tape.visit(site, value.expand(batch, -1, -1))
+        return tape.visit(site, value.expand(rows(), -1, -1))
 
     def in_place(value: Tensor) -> Tensor:
         new = by_rows(value)

@@ -48,21 +48,35 @@ class Start:
 @contextmanager
 def started(wiring: Wiring, start: Start | None) -> Iterator[None]:
     """Within the block, the blocks up to the start compute nothing and hand on its stream."""
-    skipped = [] if start is None else wiring.blocks[: start.layer + 1]
+    before = [] if start is None else wiring.blocks[: start.layer + 1]
     try:
-        for block in skipped:
+        for block in before:
             assert start is not None
             # A module calls its own attribute `forward`; its hooks stay as they are.
             block.module.forward = _handing_on(start.stream, wiring)
         yield
     finally:
-        for block in skipped:
+        for block in before:
             _ordinary(block.module)
 
 
+def skipped(module: nn.Module) -> bool:
+    """Whether the pass that is running goes on past a block, which only hands on a stream."""
+    return isinstance(module.__dict__.get("forward"), _HandingOn)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _HandingOn:
+    """The forward of a block that computes nothing."""
+
+    output: Any
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.output
+
+
 def _handing_on(stream: Tensor, wiring: Wiring) -> Callable[..., Any]:
-    output = (stream, None) if wiring.structure.block_gives_tuple else stream
-    return lambda *args, **kwargs: output
+    return _HandingOn((stream, None) if wiring.structure.block_gives_tuple else stream)
 
 
 def _ordinary(module: nn.Module) -> None:
