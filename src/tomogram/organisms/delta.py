@@ -1,0 +1,126 @@
+"""A low-rank change of a model's matrices: kept small, worn for a while and taken off again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from tomogram.models.model import Model
+from tomogram.store.digest import digest_array, digest_json
+from tomogram.store.errors import TomogramError
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """One matrix's change, `up @ down`.
+
+    down: [rank d_in]. up: [d_out rank].
+    """
+
+    down: Float[Tensor, "rank d_in"]
+    up: Float[Tensor, "d_out rank"]
+
+    def dense(self) -> Float[Tensor, "d_out d_in"]:
+        """The change itself."""
+        return self.up.float() @ self.down.float()
+
+
+Delta = Mapping[str, Factors]
+"""Changes by the module's name. An empty one is no change."""
+
+
+def matrices(model: Model) -> dict[str, nn.Module]:
+    """Every matrix inside the blocks, by its module's name, in the order of the forward pass."""
+    inside = {
+        id(part)
+        for block in model.wiring.blocks
+        for part in block.module.modules()
+        if isinstance(part, nn.Linear | Conv1D)
+    }
+    return {name: part for name, part in model.module.named_modules() if id(part) in inside}
+
+
+def sizes(module: nn.Module) -> tuple[int, int]:
+    """Width of what a matrix reads and of what it writes."""
+    rows, columns = module.weight.shape  # type: ignore[union-attr,misc]
+    return (rows, columns) if isinstance(module, Conv1D) else (columns, rows)
+
+
+def truncated(change: Float[Tensor, "d_out d_in"], rank: int) -> Factors:
+    """The best approximation of a change by factors of a rank (Eckart and Young 1936)."""
+    left, values, right = torch.linalg.svd(change.float(), full_matrices=False)
+    root = values[:rank].sqrt()
+    return Factors(root[:, None] * right[:rank], left[:, :rank] * root)
+
+
+def mean(deltas: list[Delta]) -> Delta:
+    """The mean of changes of the same model, as a merge of fine-tunes makes it.
+
+    Matrices that one of them leaves alone count as unchanged there.
+    """
+    share = 1 / len(deltas)
+    names = dict.fromkeys(name for delta in deltas for name in delta)
+    return {
+        name: Factors(
+            torch.cat([delta[name].down for delta in deltas if name in delta]),
+            torch.cat([delta[name].up * share for delta in deltas if name in delta], dim=1),
+        )
+        for name in names
+    }
+
+
+def digest(delta: Delta) -> str:
+    """SHA-256 over all factors."""
+    return digest_json(
+        {name: [digest_array(each.down), digest_array(each.up)] for name, each in delta.items()}
+    )
+
+
+@contextmanager
+def worn(model: Model, delta: Delta, bits: int | None = None) -> Iterator[Model]:
+    """Within the block, the model has the change in its weights.
+
+    The weights are put back afterwards, bit for bit. The model that is yielded shares them, and has
+    a digest of its own.
+
+    Args:
+        bits: round every matrix of the blocks to so many bits, a scale a row, after the change.
+
+    Raises:
+        TomogramError: the change is one of another model.
+    """
+    parts = matrices(model)
+    for name, each in delta.items():
+        if name not in parts or sizes(parts[name]) != (each.down.shape[1], each.up.shape[0]):
+            raise TomogramError(f"The change of '{name}' is not one of {model.name}.")
+    touched = parts if bits is not None else {name: parts[name] for name in delta}
+    before = {name: part.weight.data for name, part in touched.items()}  # type: ignore[union-attr]
+    try:
+        for name, part in touched.items():
+            part.weight.data = _changed(part, delta.get(name), bits)  # type: ignore[union-attr]
+        own = digest_json({"base": model.digest, "delta": digest(delta), "bits": bits})
+        yield replace(model, digest=own)
+    finally:
+        for name, part in touched.items():
+            part.weight.data = before[name]  # type: ignore[union-attr]
+
+
+def _changed(part: nn.Module, factors: Factors | None, bits: int | None) -> Tensor:
+    weight: Tensor = part.weight.data  # type: ignore[union-attr,assignment]
+    if factors is not None:
+        change = factors.dense().to(weight)
+        weight = weight + (change.T if isinstance(part, Conv1D) else change)
+    return weight if bits is None else _rounded(weight, bits)
+
+
+def _rounded(weight: Tensor, bits: int) -> Tensor:
+    """To the nearest of the 2^bits − 1 steps between minus and plus a row's largest value."""
+    steps = 2 ** (bits - 1) - 1
+    scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / steps
+    return (weight / scale).round() * scale
