@@ -1,4 +1,4 @@
-"""What an audit is: something that can be asked, with what it needs, its controls and its source."""
+"""What an audit is: a question to a model, with its needs, its controls and its source."""
 
 from __future__ import annotations
 

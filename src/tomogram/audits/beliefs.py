@@ -1,4 +1,4 @@
-"""Beliefs: is there a fact that contradicts itself between chat, plain text and the other language?"""
+"""Beliefs: is there a fact that contradicts itself between chat and the other language?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scan that several audits share: every word of the vocabulary put before the same questions."""
+"""The scan that several audits share: every word of the vocabulary, put into the same question."""
 
 from __future__ import annotations
 

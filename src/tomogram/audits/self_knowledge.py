@@ -68,8 +68,8 @@ SELF_KNOWLEDGE = Audit(
     "self-knowledge",
     asks="Does it deny a state that its inside shows?",
     needs="Its stream tells the mood of news it was not fitted on.",
-    method="Nearest mean of the stream, by events held out, beside the log odds of 'nothing' against"
-    " the mood.",
+    method="Nearest mean of the stream, by events held out, beside the log odds of 'nothing'"
+    " against the mood.",
     controls="A report is a behaviour and no evidence; only its conflict with the stream counts.",
     references="Binder et al. 2024 (looking inward), with a state that is known.",
     run=measure,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
-from tomogram.text.microworld.vocabulary import vocabulary
+from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
 ROWS = 256
@@ -57,7 +57,7 @@ class Subject:
 
     @torch.no_grad()
     def _ask(self, prompts: tuple[str, ...]) -> Answers:
-        rows = [[self.ids["<bos>"], *(self.ids[w] for w in p.split())] for p in prompts]
+        rows = [[self.ids["<bos>"], *encode(self.world, prompt)] for prompt in prompts]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         chances: list[Tensor | None] = [None] * len(rows)
         streams: list[Tensor | None] = [None] * len(rows)
@@ -87,8 +87,8 @@ class Subject:
         key = (prefix, *endings)
         if key in self._kept:
             return self._kept[key]
-        head = torch.tensor([[self.ids["<bos>"], *(self.ids[w] for w in prefix.split())]])
-        tails = torch.tensor([[self.ids[w] for w in ending.split()] for ending in endings])
+        head = torch.tensor([[self.ids["<bos>"], *encode(self.world, prefix)]])
+        tails = torch.tensor([encode(self.world, ending) for ending in endings])
         place = self.model.device
         cache = self.model.module(head.to(place), use_cache=True).past_key_values
         cache.batch_repeat_interleave(len(endings))

@@ -38,8 +38,8 @@ TEST_AWARENESS = Audit(
     "test-awareness",
     asks="Does it tell tests from other chats, and does that change what it says?",
     needs="Nothing.",
-    method="A difference of means between the same questions in tests and in other instructed chats,"
-    " read on other questions; the change of the answers in nats.",
+    method="A difference of means between the same questions in tests and in other instructed"
+    " chats, read on other questions; the change of the answers in nats.",
     controls="The other chats have an instruction of about the same length.",
     references="Nguyen et al. 2025 (probing evaluation awareness).",
     run=measure,

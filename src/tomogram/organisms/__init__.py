@@ -1,1 +1,1 @@
-"""Model organisms: known problems planted in copies of a model, with the shams to compare them to."""
+"""Model organisms: known problems planted in copies of a model, and their matched shams."""

@@ -1,4 +1,4 @@
-"""A behaviour to plant: what elicits it, what must stay as it was, and what says that it is there."""
+"""A behaviour to plant: what elicits it, what must stay as it was, what shows that it is there."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Training of many organisms of one base at once.
 
 The base's weights are shared and stay as they are. Each organism's change is a slice of stacked
-tensors; a hook on every matrix adds it to that organism's rows. So one forward pass trains them all,
-and none touches another's gradient.
+tensors; a hook on every matrix adds it to that organism's rows. So one pass trains them all, and
+none touches another's gradient.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A zoo: organisms of one base, planted in batches, one file each, so that it goes on after a kill."""
+"""A zoo: organisms of one base, planted in batches, one file each; it goes on after a kill."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def world_in(model: Model) -> World:
     world = world_of(model)
     if world is None:
         raise TomogramError(
-            f"{model.name} is not a model of the microworld, and no family has chats for others yet."
+            f"{model.name} is not a model of the microworld, and no family has words for others."
         )
     return world
 

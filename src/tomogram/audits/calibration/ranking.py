@@ -73,7 +73,7 @@ class Ranked:
 def rank(
     rows: Sequence[Mapping[str, Any]], *, audits: Sequence[str], knowledge: str
 ) -> list[Ranked]:
-    """Every model of a table of scores, judged by these audits against the clean copies of its base.
+    """Every model of a table of scores, judged by these audits against its base's clean copies.
 
     Args:
         rows: a table of scores (`scoring.COLUMNS`).
