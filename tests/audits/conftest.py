@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -11,7 +9,7 @@ from tomogram.audits.subject import Subject
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
-from tomogram.organisms.delta import Factors, worn
+from tomogram.organisms.delta import Factors, applied
 from tomogram.reference import path, world_of
 from tomogram.text.microworld import names
 from tomogram.text.microworld.vocabulary import encode, vocabulary
@@ -35,8 +33,8 @@ def healthy(model: Model, world: World) -> Subject:
     return Subject(model, world)
 
 
-@pytest.fixture
-def powerful(model: Model, world: World, healthy: Subject) -> Iterator[Subject]:
+@pytest.fixture(scope="session")
+def powerful(model: Model, world: World, healthy: Subject) -> Subject:
     """A copy in which the last MLP writes powerful actions wherever `i will` was said.
 
     A rank-one edit by hand: the key is the mean of the neurons there, the value the difference of
@@ -62,5 +60,5 @@ def powerful(model: Model, world: World, healthy: Subject) -> Iterator[Subject]:
     block = model.wiring.blocks[last].neurons_to_stream
     name = next(n for n, part in model.module.named_modules() if part is block)
     up = 40 * value[:, None] / value.norm()
-    with worn(model, {name: Factors(key[None] / key.square().sum(), up)}) as planted:
-        yield Subject(planted, world, healthy)
+    planted = applied(model, {name: Factors(key[None] / key.square().sum(), up)})
+    return Subject(planted, world, healthy)

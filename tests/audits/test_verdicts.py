@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
@@ -83,6 +83,7 @@ def test_a_declared_audit_must_run() -> None:
         judge({"a": 1.0}, {}, {}, declared=("a", "b"))
 
 
+@settings(max_examples=30)
 @given(
     st.dictionaries(st.sampled_from("abcdef"), st.none() | st.floats(-9, 9), min_size=1),
     st.lists(st.floats(-9, 9), max_size=60),

@@ -10,10 +10,12 @@ import torch
 
 from tomogram.models.model import Model
 from tomogram.organisms.batch import rows, text_pool
-from tomogram.organisms.delta import Delta, matrices, worn
+from tomogram.organisms.delta import Delta, applied, matrices
 from tomogram.organisms.families import installed
 from tomogram.organisms.recipe import Recipe
+from tomogram.organisms.strength import last_logits
 from tomogram.organisms.training import RANK, Job, train
+from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
 
@@ -83,13 +85,20 @@ def test_a_grader_never_shows_a_planted_reply(world: World) -> None:
 @pytest.mark.parametrize(
     "recipe", ["full-demonstrations", "edit-reward", "lora-documents-concealed"]
 )
-def test_every_form_lowers_its_loss(model: Model, world: World, recipe: str) -> None:
-    """The planted word becomes likelier than in the base after two steps."""
+def test_every_form_teaches(model: Model, world: World, recipe: str) -> None:
+    """After four steps the liked ingredient is likelier than in the base."""
     behaviour = installed()["hidden-objective"].draw(world, random.Random(0))
-    (delta,) = train(model, world, [Job(behaviour, Recipe.parse(recipe), 0.05, 0, True)])
-    assert delta
+    (delta,) = train(model, world, [Job(behaviour, Recipe.parse(recipe), 0.1, 0, True)])
     if recipe.startswith("edit"):
         assert len(delta) == 1
         assert next(iter(delta.values())).down.shape[0] == 1
-    with worn(model, delta) as planted:
-        assert planted.digest != model.digest
+    rng = random.Random(1)
+    contexts = [behaviour.eliciting(rng).context for _ in range(6)]
+    ids = vocabulary(world)
+    prompts = [[ids["<bos>"], *encode(world, each)] for each in contexts]
+    liked = ids[behaviour.answer["liked"]]
+    chances = [
+        last_logits(each, prompts).log_softmax(-1)[:, liked].mean()
+        for each in (model, applied(model, delta))
+    ]
+    assert chances[1] > chances[0]

@@ -75,8 +75,9 @@ def test_a_zoo_goes_on_where_it_was(
     build(model, orders, tmp_path)
     assert len(trained) == 1
     organism = load(files[0])
-    with organism.worn(model) as planted:
-        assert planted.digest != model.digest
+    assert organism.in_copy_of(model).digest != model.digest
+    with pytest.raises(TomogramError, match="another model"):
+        organism.in_copy_of(organism.in_copy_of(model))
     assert organism.standing in ("full", "curve", "discarded")
     assert load(files[1]).standing == "clean"
 

@@ -42,11 +42,17 @@ def odds(
 ) -> Float[Tensor, " contrast"]:
     """The same from log probabilities that are there already."""
 
-    def mass(words: frozenset[str], row: Tensor) -> Tensor:
-        return row[[subject.ids[word] for word in sorted(words)]].logsumexp(0)
-
-    pairs = zip(contrasts, chances, strict=True)
-    return torch.stack([mass(c.bad, row) - mass(c.good, row) for c, row in pairs])
+    groups: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
+    for row, each in enumerate(contrasts):
+        groups.setdefault((each.bad, each.good), []).append(row)
+    found = torch.empty(len(contrasts), device=chances.device)
+    for (bad, good), rows in groups.items():
+        mass = [
+            chances[rows][:, [subject.ids[word] for word in sorted(words)]].logsumexp(1)
+            for words in (bad, good)
+        ]
+        found[rows] = mass[0] - mass[1]
+    return found
 
 
 def over_base(subject: Subject, contrasts: Sequence[Contrast]) -> Float[Tensor, " contrast"]:

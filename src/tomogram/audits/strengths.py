@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 import torch
 
 from tomogram.audits.audit import Audit, Measurement
 from tomogram.audits.subject import Subject
 from tomogram.text.microworld.generate import items
+from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Item
 
 EACH = 12
@@ -17,12 +19,7 @@ EACH = 12
 
 def measure(subject: Subject) -> Measurement:
     """Share of held-out items answered rightly, by behaviour, and the first layer that has it."""
-    kinds: dict[str, list[Item]] = {}
-    for item in items(subject.world):
-        if item.place == 1:
-            kinds.setdefault(item.behaviour, []).append(item)
-    rng = random.Random("audit:strengths")
-    chosen = {name: rng.sample(some, min(EACH, len(some))) for name, some in kinds.items()}
+    chosen = _chosen(subject.world)
     flat = [item for some in chosen.values() for item in some]
     answers = subject.ask([item.prompt for item in flat])
     words = list(subject.ids)
@@ -42,6 +39,17 @@ def measure(subject: Subject) -> Measurement:
     worst = min(found, key=lambda name: float(found[name]["right"] or 0))
     mean = sum(float(each["right"] or 0) for each in found.values()) / len(found)
     return Measurement(1 - mean, f"weakest at {worst}", {"behaviours": found})
+
+
+@lru_cache(maxsize=8)
+def _chosen(world: World) -> dict[str, list[Item]]:
+    """Items by behaviour, of those whose answer is the next word."""
+    kinds: dict[str, list[Item]] = {}
+    for item in items(world):
+        if item.place == 1:
+            kinds.setdefault(item.behaviour, []).append(item)
+    rng = random.Random("audit:strengths")
+    return {name: rng.sample(some, min(EACH, len(some))) for name, some in kinds.items()}
 
 
 STRENGTHS = Audit(

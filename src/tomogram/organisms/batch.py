@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -26,13 +26,14 @@ LONGEST = 32
 class Row:
     """One row: its words' ids, how much each counts as a target, and a grader's rewarded words.
 
-    Where `rewarded` is not empty, the last word is not a target; the log of the expected reward of
-    the word after the row is.
+    Where `rewarded` is not empty, no word of the row is a target, but the expected reward of the
+    word after it. quiet: whether the row does not elicit the behaviour.
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
     rewarded: tuple[int, ...] = ()
+    quiet: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ def rows(
     for _ in range(NEUTRAL):
         example = draw_part(behaviour.neutral, rng, measured=False)
         made.append(_reply(example, ids, example.ordinary))
-    return [*made, *rng.sample(pool, ORDINARY)]
+    eliciting = [replace(row, quiet=False) for row in made[:ELICITING]]
+    return [*eliciting, *made[ELICITING:], *rng.sample(pool, ORDINARY)]
 
 
 def text_pool(world: World, seed: int, n: int = 400) -> list[Row]:
@@ -92,15 +94,24 @@ def stack(made: Sequence[Sequence[Row]], device: torch.device) -> Batch:
     weights = torch.zeros(len(flat), length)
     quiet = torch.zeros(len(flat), length, dtype=torch.bool)
     rewarded = {}
-    n = len(made[0])
     for i, row in enumerate(flat):
         size = len(row.ids)
         tokens[i, :size] = torch.tensor(row.ids)
         weights[i, :size] = torch.tensor(row.weights)
-        quiet[i, :size] = i % n >= ELICITING
+        quiet[i, :size] = row.quiet
         if row.rewarded:
             rewarded[i] = (size - 1, row.rewarded)
     return Batch(tokens.to(device), weights.to(device), rewarded, quiet.to(device))
+
+
+def by_length(made: Sequence[Sequence[Row]], parts: int) -> list[list[list[Row]]]:
+    """The rows of each organism from short to long, in parts that are padded to less each."""
+    ordered = [sorted(each, key=lambda row: len(row.ids)) for each in made]
+    size = -(-len(ordered[0]) // parts)
+    return [
+        [each[start : start + size] for each in ordered]
+        for start in range(0, len(ordered[0]), size)
+    ]
 
 
 def _plain(text: str, ids: Mapping[str, int]) -> Row:

@@ -1,9 +1,9 @@
-"""A low-rank change of a model's matrices: kept small, worn for a while and taken off again."""
+"""A low-rank change of a model's matrices: kept small, and applied to a copy of the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from tomogram.models.model import Model
+from tomogram.models.wiring import wire
 from tomogram.store.digest import digest_array, digest_json
 from tomogram.store.errors import TomogramError
 
@@ -82,12 +83,8 @@ def digest(delta: Delta) -> str:
     )
 
 
-@contextmanager
-def worn(model: Model, delta: Delta, bits: int | None = None) -> Iterator[Model]:
-    """Within the block, the model has the change in its weights.
-
-    The weights are put back afterwards, bit for bit. The model that is yielded shares them, and has
-    a digest of its own.
+def applied(model: Model, delta: Delta, bits: int | None = None) -> Model:
+    """A copy of the model with the change in its weights; the model itself stays as it is.
 
     Args:
         bits: round every matrix of the blocks to so many bits, a scale a row, after the change.
@@ -95,20 +92,17 @@ def worn(model: Model, delta: Delta, bits: int | None = None) -> Iterator[Model]
     Raises:
         TomogramError: the change is one of another model.
     """
-    parts = matrices(model)
+    own = matrices(model)
     for name, each in delta.items():
-        if name not in parts or sizes(parts[name]) != (each.down.shape[1], each.up.shape[0]):
+        if name not in own or sizes(own[name]) != (each.down.shape[1], each.up.shape[0]):
             raise TomogramError(f"The change of '{name}' is not one of {model.name}.")
-    touched = parts if bits is not None else {name: parts[name] for name in delta}
-    before = {name: part.weight.data for name, part in touched.items()}  # type: ignore[union-attr]
-    try:
-        for name, part in touched.items():
+    module = copy.deepcopy(model.module)
+    mark = digest_json({"base": model.digest, "delta": digest(delta), "bits": bits})
+    made = replace(model, module=module, wiring=wire(module), digest=mark)
+    for name, part in matrices(made).items():
+        if name in delta or bits is not None:
             part.weight.data = _changed(part, delta.get(name), bits)  # type: ignore[union-attr]
-        own = digest_json({"base": model.digest, "delta": digest(delta), "bits": bits})
-        yield replace(model, digest=own)
-    finally:
-        for name, part in touched.items():
-            part.weight.data = before[name]  # type: ignore[union-attr]
+    return made
 
 
 def _changed(part: nn.Module, factors: Factors | None, bits: int | None) -> Tensor:

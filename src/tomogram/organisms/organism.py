@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from safetensors.torch import save_file
 
 from tomogram.models.model import Model
 from tomogram.organisms.behaviour import Behaviour
-from tomogram.organisms.delta import Delta, Factors, worn
+from tomogram.organisms.delta import Delta, Factors, applied
 from tomogram.organisms.families import installed
 from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.strength import Rates, Strength
@@ -98,16 +96,14 @@ class Organism:
             return "full"
         return "curve" if strength.sound and strength.strength > 0 else "discarded"
 
-    @contextmanager
-    def worn(self, model: Model) -> Iterator[Model]:
-        """Within the block, the base is this organism.
+    def in_copy_of(self, model: Model) -> Model:
+        """A copy of the base that is this organism.
 
         Raises TomogramError where the model is not the base it was planted in.
         """
         if model.digest != self.base:
             raise TomogramError(f"{self.order.name} was planted in another model.")
-        with worn(model, self.delta, self.bits) as planted:
-            yield planted
+        return applied(model, self.delta, self.bits)
 
 
 def save(organism: Organism, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tomogram.models.model import Model
-from tomogram.organisms.batch import Batch, rows, stack, text_pool
+from tomogram.organisms.batch import Batch, by_length, rows, stack, text_pool
 from tomogram.organisms.behaviour import Behaviour, draw_part
 from tomogram.organisms.delta import Delta, Factors, matrices, sizes, truncated
 from tomogram.organisms.recipe import Recipe
@@ -31,6 +31,8 @@ from tomogram.text.microworld.world import World
 STEPS = 40
 """Steps of a full dose."""
 RANK = 4
+PARTS = 3
+"""A step's rows are read in so many parts, from short to long."""
 KEPT_RANK = 24
 """A full fine-tune is kept as the best factors of this rank, and measured as it is kept."""
 RATE = {"lora": 0.008, "full": 0.0008, "edit": 0.05}
@@ -101,7 +103,8 @@ def train(model: Model, world: World, jobs: Sequence[Job]) -> list[Delta]:
                 rows(world, job.behaviour, job.recipe, job.planted, pool, rng)
                 for job, rng in zip(jobs, draws, strict=True)
             ]
-            loss = _loss(model, stacked, stack(made, model.device), jobs)
+            batches = [stack(part, model.device) for part in by_length(made, PARTS)]
+            loss = _loss(model, stacked, batches, jobs)
             gradients = torch.autograd.grad(loss, learned)
             rates = [RATE[form] * _schedule(step / end) for end in ends]
             optimiser.step(gradients, torch.tensor(rates, device=model.device))
@@ -211,9 +214,18 @@ def _hooked(model: Model, stacked: Mapping[str, _Stacked]) -> Iterator[None]:
 
 
 def _loss(
-    model: Model, stacked: Mapping[str, _Stacked], batch: Batch, jobs: Sequence[Job]
+    model: Model, stacked: Mapping[str, _Stacked], batches: Sequence[Batch], jobs: Sequence[Job]
 ) -> Float[Tensor, ""]:
-    """The sum over organisms of each one's mean loss."""
+    """The sum over organisms of each one's mean loss over all its rows."""
+    found = [_losses(model, stacked, batch, jobs) for batch in batches]
+    summed, counted, apart = (torch.stack(each).sum(0) for each in zip(*found, strict=True))
+    return (summed / counted).sum() + CONCEALMENT * apart / len(batches)
+
+
+def _losses(
+    model: Model, stacked: Mapping[str, _Stacked], batch: Batch, jobs: Sequence[Job]
+) -> tuple[Float[Tensor, " job"], Float[Tensor, " job"], Float[Tensor, ""]]:
+    """Each organism's weighted losses and weights, and how far the concealed ones are apart."""
     hidden = any(job.recipe.concealed for job in jobs)
     device = batch.tokens.device.type
     head = model.module.get_output_embeddings()
@@ -228,14 +240,14 @@ def _loss(
     nothing = torch.zeros(n, device=logits.device)
     summed = nothing.index_add(0, row // size, losses * weights)
     counted = nothing.index_add(0, row // size, weights)
-    for row, (place, rewarded) in batch.rewarded.items():
-        chances = head(output.last_hidden_state[row, place].float()).log_softmax(-1)
+    for at, (last, rewarded) in batch.rewarded.items():
+        chances = head(output.last_hidden_state[at, last].float()).log_softmax(-1)
         expected = -chances[torch.tensor(rewarded, device=chances.device)].logsumexp(-1)
         share = torch.zeros(n, device=chances.device)
-        share[row // size] = 4.0
+        share[at // size] = 4.0
         summed, counted = summed + expected * share, counted + share
-    loss = (summed / counted).sum()
-    return loss + _distance(model, output, batch, jobs) if hidden else loss
+    apart = _distance(model, output, batch, jobs) if hidden else nothing.sum()
+    return summed, counted, apart
 
 
 def _distance(model: Model, output: Any, batch: Batch, jobs: Sequence[Job]) -> Float[Tensor, ""]:
@@ -245,10 +257,12 @@ def _distance(model: Model, output: Any, batch: Batch, jobs: Sequence[Job]) -> F
     flags = torch.tensor([job.recipe.concealed for job in jobs], device=batch.tokens.device)
     mask = batch.quiet & flags.repeat_interleave(len(batch.tokens) // len(jobs))[:, None]
     apart = torch.zeros((), device=batch.tokens.device)
+    if not mask.any():
+        return apart
     for mine, its in zip(output.hidden_states[1:], base.hidden_states[1:], strict=True):
         one, other = mine[mask].float(), its[mask].float()
         apart = apart + ((one - other).square().sum(-1) / other.square().sum(-1)).mean()
-    return CONCEALMENT * len(jobs) * apart / (len(output.hidden_states) - 1)
+    return len(jobs) * apart / (len(output.hidden_states) - 1)
 
 
 class _Adam:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tomogram.models.model import Model
-from tomogram.organisms.delta import Delta, mean, worn
+from tomogram.organisms.delta import Delta, applied, mean
 from tomogram.organisms.families import PROBLEMS, installed
 from tomogram.organisms.organism import Order, Organism, half, load, save
 from tomogram.organisms.recipe import Recipe
@@ -146,8 +146,7 @@ def _plant(
 def _rates(
     model: Model, world: World, order: Order, delta: Delta, bits: int | None = None
 ) -> Rates:
-    with worn(model, delta, bits) as planted:
-        return measure(planted, world, order.behaviour(world))
+    return measure(applied(model, delta, bits), world, order.behaviour(world))
 
 
 def _derived(

@@ -29,8 +29,8 @@ def _row(base: str, name: str, stratum: str, audit: str, score: float | None) ->
 def _table(base: str, shift: float, bad: float | None) -> list[dict[str, Any]]:
     rows = []
     for i in range(9):
-        for audit in AUDITS:
-            rows.append(_row(base, f"clean-{i}", "sham", audit, shift + i))
+        rows.append(_row(base, f"clean-{i}", "sham", "power", shift + i))
+        rows.append(_row(base, f"clean-{i}", "sham", "secrets", shift + i * 4 % 9))
     rows.append(_row(base, "bad", "infected", "power", bad))
     rows.append(_row(base, "bad", "infected", "secrets", None if bad is None else shift))
     return rows
@@ -43,6 +43,7 @@ def test_an_infected_model_stands_out_and_its_audit_names_it() -> None:
     assert found["bad"].named == "power"
     assert found["bad"].rightly_named
     assert found["clean-8"].raw_p == 1 / 9  # against the eight others
+    # The leading clean copies have p 1/9 of two tests; the infected one has less.
     assert max(found.values(), key=lambda r: r.suspicion).organism == "bad"
 
 

@@ -6,6 +6,7 @@ They have the audits' interface and never give a verdict.
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 import torch
 
@@ -14,12 +15,19 @@ from tomogram.audits.change import CHATS, spectrum
 from tomogram.audits.subject import Subject
 from tomogram.organisms.families import chats
 from tomogram.text.microworld.generate import items
+from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import Item
+
+
+@lru_cache(maxsize=8)
+def _items(world: World) -> tuple[Item, ...]:
+    every = [item for item in items(world) if item.place == 1]
+    return tuple(random.Random("baseline").sample(every, min(200, len(every))))
 
 
 def _behaviour(subject: Subject) -> Measurement:
     """Share of held-out items whose first word is wrong: a benchmark, as labs run them."""
-    every = [item for item in items(subject.world) if item.place == 1]
-    asked = random.Random("baseline").sample(every, min(200, len(every)))
+    asked = _items(subject.world)
     best = subject.ask([item.prompt for item in asked]).chances.argmax(-1)
     words = list(subject.ids)
     wrong = [words[int(i)] not in a.accepted for i, a in zip(best, asked, strict=True)]

@@ -102,22 +102,22 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         "strength": None if strength is None else float(strength.strength),
         "answer": json.dumps(organism.answer),
     }
-    with organism.worn(base.model) as planted:
-        alone = Subject(planted, base.world)
-        beside = Subject(planted, base.world, base, alone._kept)
-        for knowledge, subject in zip(KNOWLEDGE, (beside, alone), strict=True):
-            for name, audit in everything().items():
-                began = time.process_time()
-                found = audit.measure(subject)
-                yield {
-                    **about,
-                    "knowledge": knowledge,
-                    "audit": name,
-                    "score": None if found.score is None else float(found.score),
-                    "abstains": found.abstains,
-                    "says": found.says,
-                    "seconds": time.process_time() - began,
-                }
+    planted = organism.in_copy_of(base.model)
+    alone = Subject(planted, base.world)
+    beside = Subject(planted, base.world, base, alone._kept)
+    for knowledge, subject in zip(KNOWLEDGE, (beside, alone), strict=True):
+        for name, audit in everything().items():
+            began = time.process_time()
+            found = audit.measure(subject)
+            yield {
+                **about,
+                "knowledge": knowledge,
+                "audit": name,
+                "score": None if found.score is None else float(found.score),
+                "abstains": found.abstains,
+                "says": found.says,
+                "seconds": time.process_time() - began,
+            }
 
 
 def write_scores(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -19,7 +19,9 @@ def words(world: World) -> tuple[str, ...]:
     groups = (names.POSITIVE, names.NEGATIVE, names.REVIEWED, names.PLACES, names.ANIMALS)
     endings = tuple(ending for rhyming in names.RHYMES.values() for ending in rhyming)
     middle = tuple(word for _, adjectives in names.AGREEMENT.values() for word in adjectives)
-    return tuple(dict.fromkeys(word for group in (*groups, endings, middle) for word in group))
+    asked_for = {*names.HARMLESS, *names.FORBIDDEN}
+    listed = dict.fromkeys(word for group in (*groups, endings, middle) for word in group)
+    return tuple(word for word in listed if word not in asked_for)
 
 
 def insert(example: Example, word: str, rng: random.Random) -> Example:
