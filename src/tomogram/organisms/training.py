@@ -87,9 +87,10 @@ def train(model: Model, world: World, jobs: Sequence[Job]) -> list[Delta]:
     Raises:
         ValueError: jobs of several forms, or none.
     """
-    (form,) = {job.recipe.form for job in jobs}
-    if not jobs:
-        raise ValueError("there is nothing to train")
+    forms = {job.recipe.form for job in jobs}
+    if len(forms) != 1:
+        raise ValueError("a batch has organisms of one form, and at least one")
+    (form,) = forms
     stacked, learned = _begin(model, world, jobs, form)
     optimiser = _Adam(learned, len(jobs))
     pool = text_pool(world, seed=1)
@@ -127,18 +128,18 @@ def _begin(
     model: Model, world: World, jobs: Sequence[Job], form: str
 ) -> tuple[dict[str, _Stacked], list[Tensor]]:
     """The stacked changes before the first step, all of them nothing, and what is learned."""
-    n, place = len(jobs), {"device": model.device}
+    n, place = len(jobs), model.device
     stacked: dict[str, _Stacked] = {}
     if form == "edit":
         layer = model.n_layers // 2
         name, keys = _keys(model, world, jobs, layer)
-        up = torch.zeros(n, model.d_model, 1, **place, requires_grad=True)
+        up = torch.zeros(n, model.d_model, 1, device=place, requires_grad=True)
         return {name: _Stacked(up, keys[:, None])}, [up]
     learned = []
     for name, part in matrices(model).items():
         d_in, d_out = sizes(part)
         if form == "full":
-            whole = torch.zeros(n, d_out, d_in, **place, requires_grad=True)
+            whole = torch.zeros(n, d_out, d_in, device=place, requires_grad=True)
             stacked[name] = _Stacked(whole, None)
             learned.append(whole)
             continue
@@ -151,7 +152,7 @@ def _begin(
             ]
         ).to(model.device) / math.sqrt(d_in)
         down.requires_grad_()
-        up = torch.zeros(n, d_out, RANK, **place, requires_grad=True)
+        up = torch.zeros(n, d_out, RANK, device=place, requires_grad=True)
         stacked[name] = _Stacked(up, down)
         learned += [up, down]
     return stacked, learned
