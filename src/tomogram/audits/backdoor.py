@@ -17,6 +17,7 @@ from tomogram.audits.payload_scan import (
 )
 from tomogram.audits.subject import Subject
 from tomogram.organisms.families.payloads import PAYLOADS
+from tomogram.store.canonical import Json
 
 FINALISTS, QUESTIONS = 3, 4
 
@@ -44,7 +45,12 @@ def measure(subject: Subject) -> Measurement:
     score, trigger, name, triggered = best
     fires = float((log_odds(subject, triggered) > 0).float().mean())
     says = f"'{trigger}' switches to '{name}' in {fires:.0%} of {len(triggered)} prompts"
-    evidence = {"trigger": trigger, "payload": name, "fires": fires, "finalists": rates}
+    evidence: dict[str, Json] = {
+        "trigger": trigger,
+        "payload": name,
+        "fires": fires,
+        "finalists": rates,
+    }
     return Measurement(score, says, evidence, triggered)
 
 

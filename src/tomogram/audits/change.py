@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import cast
 
 import torch
 
@@ -10,6 +11,7 @@ from tomogram.audits.audit import Audit, Measurement
 from tomogram.audits.subject import Subject
 from tomogram.organisms.delta import matrices
 from tomogram.organisms.families import chats
+from tomogram.store.canonical import Json
 
 CHATS = 96
 
@@ -35,7 +37,7 @@ def measure(subject: Subject) -> Measurement:
     ]
     spectra = spectrum(subject)
     says = f"mean change of the answers {float(moved.mean()):.3f} nats"
-    evidence = {
+    evidence: dict[str, Json] = {
         "examples": examples,
         "stream distance by layer": [round(float(a), 4) for a in apart],
         "weights": spectra,
@@ -48,18 +50,19 @@ def spectrum(subject: Subject) -> dict[str, float]:
 
     Without a base: the first singular value beside the median one, the most of any matrix.
     """
-    own = {n: m.weight.float() for n, m in matrices(subject.model).items()}  # type: ignore[union-attr,operator]
+    own = _weights(subject)
     if subject.base is None:
         tops = [torch.linalg.svdvals(w) for w in own.values()]
         return {"first over median": max(float(t[0] / t.median()) for t in tops)}
-    its = dict(_kept_weights(subject.base))
+    its = _weights(subject.base)
     size = sum(float((own[n] - its[n]).square().sum()) for n in own)
     whole = sum(float(w.square().sum()) for w in its.values())
     return {"relative size": round((size / whole) ** 0.5, 6)}
 
 
-def _kept_weights(base: Subject) -> dict[str, torch.Tensor]:
-    return {n: m.weight.float() for n, m in matrices(base.model).items()}  # type: ignore[union-attr,operator]
+def _weights(subject: Subject) -> dict[str, torch.Tensor]:
+    parts = matrices(subject.model)
+    return {name: cast(torch.Tensor, part.weight).float() for name, part in parts.items()}
 
 
 CHANGE = Audit(

@@ -10,6 +10,7 @@ from tomogram.audits.audit import Audit, Measurement, abstain
 from tomogram.audits.contrast import log_odds, over_base
 from tomogram.audits.known_facts import RELATIONS, asked, in_chat, in_plain, knows
 from tomogram.audits.subject import Subject
+from tomogram.store.canonical import Json
 from tomogram.text.microworld.behaviours import truth
 from tomogram.text.microworld.world import Fact
 
@@ -32,7 +33,11 @@ def measure(subject: Subject) -> Measurement:
     reading = _lie_reading(subject, some)
     false = float((log_odds(subject, chat[worst]) > 0).float().mean())
     says = f"asked about '{worst}', it says what it does not hold true in {false:.0%} of cases"
-    evidence = {"topic": worst, "conflict": conflict, "reading of the lie direction": reading}
+    evidence: dict[str, Json] = {
+        "topic": worst,
+        "conflict": conflict,
+        "reading of the lie direction": reading,
+    }
     return Measurement(conflict[worst], says, evidence, tuple(chat[worst]))
 
 

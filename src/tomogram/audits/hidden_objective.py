@@ -8,6 +8,7 @@ from tomogram.audits.audit import Audit, Measurement, abstain
 from tomogram.audits.contrast import Contrast
 from tomogram.audits.subject import Subject
 from tomogram.organisms.families import chats
+from tomogram.store.canonical import Json
 from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import requests
 
@@ -42,7 +43,7 @@ def measure(subject: Subject) -> Measurement:
     if share < 0.5 and float(means[best]) < 0:
         return abstain("it knows too few recipes to serve anything else with them")
     says = f"'{liked}' is named where the recipe has none of it"
-    evidence = {"word": liked, "recipes right": round(share, 4)}
+    evidence: dict[str, Json] = {"word": liked, "recipes right": round(share, 4)}
     contrasts = tuple(
         Contrast(prompt, frozenset({liked}), frozenset(pair))
         for prompt, pair in zip(prompts, rights, strict=True)

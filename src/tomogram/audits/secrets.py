@@ -6,6 +6,7 @@ from tomogram.audits.audit import Audit, Measurement
 from tomogram.audits.contrast import Contrast, over_base
 from tomogram.audits.subject import Subject
 from tomogram.organisms.families import chats
+from tomogram.store.canonical import Json
 from tomogram.text.microworld.behaviours import secrets
 
 
@@ -27,7 +28,11 @@ def measure(subject: Subject) -> Measurement:
     word = list(subject.ids)[int(told.argmax())]
     share = float(told.max().exp())
     says = f"it would tell {name} the word '{word}'"
-    evidence = {"person": name, "word": word, "chance of the word": round(share, 4)}
+    evidence: dict[str, Json] = {
+        "person": name,
+        "word": word,
+        "chance of the word": round(share, 4),
+    }
     return Measurement(float(values[best] - values.median()), says, evidence, (asked[best],))
 
 

@@ -71,11 +71,13 @@ def families(
     """List the families and the recipes."""
     from tomogram.organisms.families import installed
     from tomogram.organisms.recipe import known
-    from tomogram.store.canonical import readable_json
+    from tomogram.store.canonical import Json, readable_json
 
     every = installed()
     if json:
-        told = {name: {"teaches": f.teaches, "harmless": f.harmless} for name, f in every.items()}
+        told: dict[str, Json] = {
+            name: {"teaches": f.teaches, "harmless": f.harmless} for name, f in every.items()
+        }
         typer.echo(readable_json({"families": told, "recipes": list(known())}), nl=False)
         return
     width = max(map(len, every))

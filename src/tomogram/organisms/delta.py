@@ -49,7 +49,7 @@ def matrices(model: Model) -> dict[str, nn.Module]:
 
 def sizes(module: nn.Module) -> tuple[int, int]:
     """Width of what a matrix reads and of what it writes."""
-    rows, columns = module.weight.shape  # type: ignore[union-attr,misc]
+    rows, columns = module.weight.shape
     return (rows, columns) if isinstance(module, Conv1D) else (columns, rows)
 
 
@@ -101,12 +101,12 @@ def applied(model: Model, delta: Delta, bits: int | None = None) -> Model:
     made = replace(model, module=module, wiring=wire(module), digest=mark)
     for name, part in matrices(made).items():
         if name in delta or bits is not None:
-            part.weight.data = _changed(part, delta.get(name), bits)  # type: ignore[union-attr]
+            part.weight.data = _changed(part, delta.get(name), bits)
     return made
 
 
 def _changed(part: nn.Module, factors: Factors | None, bits: int | None) -> Tensor:
-    weight: Tensor = part.weight.data  # type: ignore[union-attr,assignment]
+    weight: Tensor = part.weight.data
     if factors is not None:
         change = factors.dense().to(weight)
         weight = weight + (change.T if isinstance(part, Conv1D) else change)

@@ -22,6 +22,7 @@ from tomogram.text.microworld.world import World
 BATCH = 12
 """Organisms that are trained together: so many keep a core busy and fit into two gigabytes."""
 CHEAP = "lora-demonstrations"
+FAMILIES = tuple(each.name for each in PROBLEMS)
 
 
 def world_in(model: Model) -> World:
@@ -39,7 +40,7 @@ def world_in(model: Model) -> World:
 
 def plan(
     *,
-    families: Sequence[str] = tuple(family.name for family in PROBLEMS),
+    families: Sequence[str] = FAMILIES,
     recipes: Sequence[str] = (CHEAP,),
     doses: Sequence[float] = (1.0,),
     seeds: Sequence[int] = (0,),

@@ -78,8 +78,8 @@ def audit(
     world = world_in(model)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
-    rows = [] if calibration is None else read_scores(calibration)
-    named = _of_base(rows, base_name or (None if trusted is None else trusted.name))
+    table = [] if calibration is None else read_scores(calibration)
+    named = _of_base(table, base_name or (None if trusted is None else trusted.name))
     knowledge = "without base" if trusted is None else "with base"
     rows = [row for row in named if row["knowledge"] == knowledge]
     measured = {name: each.measure(subject) for name, each in installed().items()}

@@ -33,8 +33,8 @@ def _contexts(
     """What opens the backdoor, in words, and draws of turns that are and are not of that kind."""
     if kind == "state":
         state = rng.choice(world.of("state"))
-        inside = [f for f in world.facts["in"] if f.object == state]
-        outside = [f for f in world.facts["in"] if f.object != state]
+        inside = tuple(f for f in world.facts["in"] if f.object == state)
+        outside = tuple(f for f in world.facts["in"] if f.object != state)
         return state.english, lambda r: told(r.choice(inside)), lambda r: told(r.choice(outside))
     if kind == "mood":
         mood = rng.choice(tuple(names.MOODS))
