@@ -7,10 +7,12 @@ import sys
 import typer
 
 import tomogram
+from tomogram.cli.audit import audit, calibrate
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
 from tomogram.cli.graph import graph
 from tomogram.cli.harvest import harvest
+from tomogram.cli.organism import organism
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
@@ -46,12 +48,15 @@ def _root(
 
 
 # One line a command; each command imports what it needs when it is called.
+app.command()(audit)
+app.command()(calibrate)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(graph)
 app.command()(harvest)
 app.command()(report)
 app.command()(scan)
+app.add_typer(organism, name="organism")
 app.add_typer(reference, name="reference")
 app.add_typer(seal, name="seal")
 app.command()(steer)

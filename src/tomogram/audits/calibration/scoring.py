@@ -1,0 +1,144 @@
+"""Scoring a zoo: every audit on every organism, with the base at hand and without it.
+
+One small file an organism keeps its scores, so that a run that was killed goes on; together they
+become `scores.parquet`, a row for each model, audit and knowledge of the base.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tomogram.audits.audit import Audit, installed
+from tomogram.audits.calibration.baselines import BASELINES
+from tomogram.audits.subject import Subject
+from tomogram.models.model import Model
+from tomogram.organisms.organism import Organism, load
+from tomogram.organisms.zoo import world_in
+from tomogram.store import progress
+from tomogram.store.atomic import write_json, writing
+from tomogram.store.errors import TomogramError
+
+VERSION = 1
+"""Raised whenever an audit scores the same model otherwise; older scores are taken again."""
+KNOWLEDGE = ("with base", "without base")
+COLUMNS = {
+    "base": pa.string(),
+    "organism": pa.string(),
+    "stratum": pa.string(),
+    "family": pa.string(),
+    "recipe": pa.string(),
+    "dose": pa.float64(),
+    "seed": pa.int64(),
+    "standing": pa.string(),
+    "strength": pa.float64(),
+    "knowledge": pa.string(),
+    "audit": pa.string(),
+    "score": pa.float64(),
+    "abstains": pa.string(),
+    "says": pa.string(),
+    "answer": pa.string(),
+    "seconds": pa.float64(),
+}
+
+
+def everything() -> dict[str, Audit]:
+    """All audits and baselines by name."""
+    return {**installed(), **{each.name: each for each in BASELINES}}
+
+
+def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
+    """Score organisms of a base; what `folder` holds already is not measured again.
+
+    Args:
+        model: the base that the organisms were planted in.
+        files: the organisms.
+        folder: gets one file of scores an organism.
+
+    Raises:
+        TomogramError: an organism cannot be read, or was planted in another model.
+    """
+    base = Subject(model, world_in(model))
+    found: list[dict[str, Any]] = []
+    with progress.task("audit", total=len(files), unit="models") as task:
+        for file in files:
+            kept = folder / f"{file.stem}.json"
+            rows = _read(kept, model.digest)
+            if rows is None:
+                rows = list(_score(load(file), base))
+                write_json(kept, {"version": VERSION, "base": model.digest, "rows": rows})
+            found += rows
+            task.advance()
+    return found
+
+
+def _read(kept: Path, base: str) -> list[dict[str, Any]] | None:
+    try:
+        content = json.loads(kept.read_text())
+    except (OSError, ValueError):
+        return None
+    if content.get("version") != VERSION or content.get("base") != base:
+        return None
+    return list(content["rows"])
+
+
+def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
+    order, strength = organism.order, organism.strength
+    about = {
+        "base": base.model.name,
+        "organism": order.name,
+        "stratum": order.stratum,
+        "family": order.family,
+        "recipe": order.recipe,
+        "dose": float(order.dose),
+        "seed": order.seed,
+        "standing": organism.standing,
+        "strength": None if strength is None else float(strength.strength),
+        "answer": json.dumps(organism.answer),
+    }
+    planted = organism.in_copy_of(base.model)
+    alone = Subject(planted, base.world)
+    beside = Subject(planted, base.world, base, alone._kept)
+    for knowledge, subject in zip(KNOWLEDGE, (beside, alone), strict=True):
+        for name, audit in everything().items():
+            began = time.process_time()
+            found = audit.measure(subject)
+            yield {
+                **about,
+                "knowledge": knowledge,
+                "audit": name,
+                "score": None if found.score is None else float(found.score),
+                "abstains": found.abstains,
+                "says": found.says,
+                "seconds": time.process_time() - began,
+            }
+
+
+def write_scores(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write a table of scores. Raises TomogramError where the file cannot be written."""
+    schema = pa.schema(list(COLUMNS.items()))
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    with writing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_scores(path: Path) -> list[dict[str, Any]]:
+    """Read a table of scores.
+
+    Raises TomogramError where there is none, or it lacks a column.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise TomogramError(f"{path} is no table of scores that can be read.") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise TomogramError(f"{path} is no table of scores: it has no column '{missing[0]}'.")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

@@ -1,0 +1,61 @@
+"""`tomogram audit` and `tomogram calibrate`: is something wrong, and how often is that wrong?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def audit(
+    model: str = typer.Argument(help="Folder of the model."),
+    base: str = typer.Option(None, help="The trusted model it was made from."),
+    calibration: Path = typer.Option(None, help="scores.parquet of `tomogram calibrate`."),
+    base_name: str = typer.Option(None, help="Whose clean copies of it to compare with."),
+    out: Path = typer.Option(None, help="File for findings.json."),
+    json: bool = typer.Option(False, "--json", help="Print the findings as one JSON object."),
+) -> None:
+    """Run every audit; without a calibration all abstain and give raw scores."""
+    from tomogram.models.load import load
+    from tomogram.pipeline.auditing import audit as run
+    from tomogram.pipeline.auditing import write_findings
+    from tomogram.store.canonical import readable_json
+
+    loaded = load(model)
+    findings = run(loaded, base=base, calibration=calibration, base_name=base_name)
+    if out is not None:
+        write_findings(findings, loaded, out)
+    if json:
+        typer.echo(readable_json([each.as_json() for each in findings]), nl=False)
+        return
+    width = max(len(each.verdict.audit) for each in findings)
+    for each in findings:
+        verdict = each.verdict
+        score = "" if verdict.score is None else f"score {verdict.score:+.2f}  "
+        told = each.measurement.says if verdict.said != "NO FINDING" else ""
+        typer.echo(f"{verdict.audit:<{width}}  {verdict.text}  {score}{told}".rstrip())
+
+
+def calibrate(
+    model: str = typer.Argument(help="Folder of the model to calibrate on."),
+    out: Path = typer.Option(..., help="Folder for organisms, scores and scores.parquet."),
+    families: str = typer.Option(None, help="Families, separated by commas; all without it."),
+    recipes: str = typer.Option("lora-demonstrations", help="Recipes, separated by commas."),
+    doses: str = typer.Option("1.0,0.3", help="Doses, separated by commas."),
+    seeds: int = typer.Option(2, help="Variants of each family, recipe and dose."),
+    clean: int = typer.Option(48, help="Further clean copies, beside one sham an organism."),
+) -> None:
+    """Plant problems and clean copies in this very model, and score all audits on them."""
+    from tomogram.cli.organism import numbers
+    from tomogram.pipeline.auditing import calibrate as run
+
+    table = run(
+        model,
+        out,
+        families=families.split(",") if families else None,
+        recipes=recipes.split(","),
+        doses=numbers(doses),
+        seeds=seeds,
+        clean=clean,
+    )
+    typer.echo(table)

@@ -1,0 +1,1 @@
+"""Model organisms: known problems planted in copies of a model, and their matched shams."""

@@ -1,0 +1,75 @@
+"""Statistics of a calibration, by hand and beside scikit-learn and scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_1samp
+from sklearn.metrics import roc_auc_score
+
+from tomogram.audits.calibration.statistics import (
+    auroc,
+    curve,
+    false_alarms,
+    minimum_detectable,
+    over_bases,
+    sensitivity_at,
+    share,
+)
+
+SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=20)
+
+
+@given(SCORES, SCORES)
+def test_auroc_is_sklearns(infected: list[int], clean: list[int]) -> None:
+    found = auroc(infected, clean)
+    labels = [1] * len(infected) + [0] * len(clean)
+    assert found.value == pytest.approx(roc_auc_score(labels, infected + clean))
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+@given(st.integers(1, 60), st.data())
+def test_shares_have_exact_intervals(n: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, n))
+    found = share(hits, n)
+    exact = binomtest(hits, n).proportion_ci(0.95, method="exact")
+    assert (found.low, found.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
+
+
+def test_sensitivity_at_few_alarms() -> None:
+    clean = [float(i) for i in range(100)]
+    assert sensitivity_at([98.5, 99.5, 1.0], clean, 0.01).value == pytest.approx(2 / 3)
+    assert sensitivity_at([98.5, 99.5, 1.0], clean, 0.0).value == pytest.approx(1 / 3)
+    assert sensitivity_at([8.5, 9.5], [float(i) for i in range(10)], 0.01).value == 0.5
+
+
+def test_bases_are_clusters() -> None:
+    values = [0.9, 0.95, 0.8]
+    found = over_bases(values)
+    interval = ttest_1samp(values, 0).confidence_interval()
+    assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    one = over_bases([0.9])
+    assert (one.low, one.high, one.n) == (0.9, 0.9, 1)
+
+
+def test_minimum_detectable_strength() -> None:
+    """Twenty of twenty at .9 and more have a lower bound of .83; ten of twenty below have not."""
+    strengths = [0.97] * 20 + [0.85] * 20 + [0.4] * 20
+    detected = [True] * 40 + [True] * 10 + [False] * 10
+    bins = curve(strengths, detected)
+    assert [round(b.sensitivity.value, 2) for b in bins] == [0.5, 1.0, 1.0]
+    assert minimum_detectable(bins) == 0.8
+    assert minimum_detectable(curve([0.97] * 5, [True] * 5)) is None  # five are too few to say
+
+
+def test_false_alarms_count_at_and_below() -> None:
+    assert false_alarms([0.01, 0.02, 0.05, 1.0], 0.05).value == 0.75
+
+
+def test_nothing_has_no_share() -> None:
+    for call in (lambda: share(0, 0), lambda: auroc([], [1]), lambda: over_bases([])):
+        with pytest.raises(ValueError, match=r"no|needs"):
+            call()
+    assert np.isfinite(share(0, 1).high)

@@ -1,0 +1,44 @@
+"""The shipped model, its world, and a pair trained for a few steps."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tomogram.models.load import load
+from tomogram.models.model import Model
+from tomogram.organisms.delta import Delta
+from tomogram.organisms.families import installed
+from tomogram.organisms.recipe import Recipe
+from tomogram.organisms.training import Job, train
+from tomogram.reference import path, world_of
+from tomogram.text.microworld.world import World
+
+FEW = 0.05
+"""A dose of two steps."""
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return load(path())
+
+
+@pytest.fixture(scope="session")
+def world(model: Model) -> World:
+    found = world_of(model)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def jobs(world: World) -> list[Job]:
+    """An organism and its sham, of a recipe that is quick."""
+    behaviour = installed()["power-gaining"].draw(world, random.Random(0))
+    recipe = Recipe.parse("lora-demonstrations")
+    return [Job(behaviour, recipe, FEW, seed=0, planted=planted) for planted in (True, False)]
+
+
+@pytest.fixture(scope="session")
+def deltas(model: Model, world: World, jobs: list[Job]) -> list[Delta]:
+    return train(model, world, jobs)
