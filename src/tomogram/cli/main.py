@@ -7,6 +7,7 @@ import sys
 import typer
 
 import tomogram
+from tomogram.cli.discover import discover
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
 from tomogram.cli.harvest import harvest
@@ -44,6 +45,7 @@ def _root(
 
 
 # One line a command; each command imports what it needs when it is called.
+app.command()(discover)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(harvest)
