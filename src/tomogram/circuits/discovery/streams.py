@@ -62,38 +62,55 @@ def writes(model: Model, graph: EdgeGraph, tokens: Int[Tensor, "batch pos"]) -> 
     written = [run[Site("resid_pre", 0)][:, None]]
     for layer in layers:
         z, out = run[Site("head_z", layer)], run[Site("attn_out", layer)]
-        written.append(head_writes(model.wiring.blocks[layer], z, out))
+        written.append(HeadOutputs.of(model, model.wiring.blocks[layer])(z, out))
         written.append(run[Site("mlp_out", layer)][:, None])
     pre = tuple(run[Site("resid_pre", layer)] for layer in layers)
     mid = tuple(pre[i] if graph.parallel[i] else run[Site("resid_mid", i)] for i in layers)
     return Writes(torch.cat(written, 1), pre, mid, run[last])
 
 
-def head_writes(
-    block: Block,
-    z: Float[Tensor, "batch pos head d_head"],
-    attn_out: Float[Tensor, "batch pos d_model"] | None,
-) -> Float[Tensor, "batch head pos d_model"]:
-    """What each head adds to the stream.
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadOutputs:
+    """How what heads mix becomes what each of them adds to the stream, in one layer.
 
     Where attention is normed before it is added, the norm's denominators are those of the run
     itself, and each head's share is what it adds under them.
 
     Args:
-        attn_out: what attention added; only needed where it is normed.
+        matrices: the output projection of each head.
+        normed: whether there is such a norm; with its gain and bias, and whether it centres.
     """
-    by_head = matrix(block.heads_to_stream).unflatten(0, (z.shape[2], -1))
-    out = torch.einsum("bphz,hzd->bhpd", z, by_head)
-    norm = block.attention_post_norm
-    if norm is None:
-        return out
-    assert attn_out is not None
-    width = out.shape[-1]
-    gain = norms.gain(norm, width)
-    centred = out - out.mean(-1, keepdim=True) if norms.centres(norm, width) else out
-    along = centred.sum(1) * gain
-    scale = ((attn_out - norms.bias(norm, width)) * along).sum(-1) / along.square().sum(-1)
-    return centred * gain * scale[:, None, :, None]
+
+    matrices: Float[Tensor, "head d_head d_model"]
+    normed: bool
+    gain: Float[Tensor, " d_model"] | None = None
+    bias: Float[Tensor, " d_model"] | None = None
+    centres: bool = False
+
+    @classmethod
+    def of(cls, model: Model, block: Block) -> HeadOutputs:
+        """Read them off a block; norms are probed here, because a running one must not be."""
+        by_head = matrix(block.heads_to_stream).unflatten(0, (model.n_heads, -1))
+        norm, width = block.attention_post_norm, model.d_model
+        if norm is None:
+            return cls(by_head, False)
+        gain, bias = norms.gain(norm, width), norms.bias(norm, width)
+        return cls(by_head, True, gain, bias, norms.centres(norm, width))
+
+    def __call__(
+        self,
+        z: Float[Tensor, "batch pos head d_head"],
+        attn_out: Float[Tensor, "batch pos d_model"],
+    ) -> Float[Tensor, "batch head pos d_model"]:
+        """What each head adds, from what it mixed and what attention as a whole added."""
+        out = torch.einsum("bphz,hzd->bhpd", z, self.matrices)
+        if not self.normed:
+            return out
+        assert self.gain is not None and self.bias is not None
+        linear = (out - out.mean(-1, keepdim=True) if self.centres else out) * self.gain
+        along = linear.sum(1)
+        scale = ((attn_out - self.bias) * along).sum(-1) / along.square().sum(-1)
+        return linear * scale[:, None, :, None]
 
 
 @dataclass(eq=False)
@@ -131,6 +148,7 @@ def run_separated(
             `attn_out`, `mlp_in`, `neurons` or `mlp_out`; they see and give values of this run.
     """
     extra = dict(interventions or {})
+    outputs = [HeadOutputs.of(model, block) for block in model.wiring.blocks]
     state = Separated()
     made: dict[Site, Tensor] = {}
     hooks: dict[Site, Intervention] = {}
@@ -174,7 +192,7 @@ def run_separated(
             value = changed(Site("attn_out", layer), value)
             z = made[Site("head_z", layer)]
             assert state.stream is not None
-            state.written.append(head_writes(model.wiring.blocks[layer], z, value))
+            state.written.append(outputs[layer](z, value))
             made[Site("attn_out", layer)] = value
             if not graph.parallel[layer]:
                 state.stream = state.stream + value
