@@ -10,11 +10,13 @@ import tomogram
 from tomogram.cli.discover import discover
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
+from tomogram.cli.explain import explain
 from tomogram.cli.harvest import harvest
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
+from tomogram.cli.selftest import selftest
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
@@ -48,11 +50,13 @@ def _root(
 app.command()(discover)
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(explain)
 app.command()(harvest)
 app.command()(report)
 app.command()(scan)
 app.add_typer(reference, name="reference")
 app.add_typer(seal, name="seal")
+app.command()(selftest)
 app.command()(trace)
 app.command()(train)
 app.command()(verify)

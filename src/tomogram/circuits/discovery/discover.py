@@ -129,6 +129,18 @@ def discover(
     """
     settings = settings or Settings()
     searched, rest = halves(pairs, settings.seed)
+    return discover_on(model, searched, rest, settings, scores=scores)
+
+
+def discover_on(
+    model: Model,
+    searched: Sequence[Pair],
+    rest: Sequence[Pair],
+    settings: Settings,
+    *,
+    scores: EdgeScores | None = None,
+) -> Discovery:
+    """Find a circuit on some pairs and measure it on others, which may be the same; see `discover`."""
     graph = edge_graph(model)
     if scores is None:
         ends(model, graph, searched)  # refuses pairs without a behaviour before any work
@@ -150,7 +162,7 @@ def discover(
         kept=found.kept,
         faithfulness=both.faithfulness(kept),
         ends=both,
-        held_out=0 if len(rest) == len(pairs) else len(rest),
+        held_out=0 if tuple(rest) == tuple(searched) else len(rest),
         curve=curve(model, graph, rest, scores),
         effects=effects,
         agreement=agreement(scores.mean[drawn], effects.mean(0)[drawn]),
