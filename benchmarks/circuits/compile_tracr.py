@@ -1,7 +1,9 @@
 """Compile the Tracr programs whose weights are shipped. Needs an environment of its own.
 
     python -m venv tracr && tracr/bin/pip install tracr-pypi
-    tracr/bin/python benchmarks/circuits/compile_tracr.py src/tomogram/circuits/known/weights/tracr.npz
+    tracr/bin/python benchmarks/circuits/compile_tracr.py tracr.npz
+
+The file belongs into `src/tomogram/circuits/known/weights/`.
 
 Tracr (Lindner et al. 2023, "Tracr: Compiled Transformers as a Laboratory for Interpretability") is
 under the Apache licence 2.0, and what it compiles from the programs below is ours to ship. The

@@ -13,11 +13,15 @@ def discover(
     pairs: Path = typer.Option(
         None, help="Behaviour as JSON lines: clean, counterfactual, answer, other."
     ),
-    method: str = typer.Option("secant", help="How edges are scored; docs/discovery.md lists them."),
+    method: str = typer.Option(
+        "secant", help="How edges are scored; docs/discovery.md lists them."
+    ),
     faithfulness: float = typer.Option(0.85, help="What the circuit must reach, between 0 and 1."),
     limit: float = typer.Option(1.0, help="The largest share of edges a circuit may have."),
     sampled: int = typer.Option(100, help="Edges patched exactly to check the scores."),
-    out: Path = typer.Option(None, help="Folder for the results; an interrupted run goes on there."),
+    out: Path = typer.Option(
+        None, help="Folder for the results; an interrupted run goes on there."
+    ),
     name: str = typer.Option(None, help="What the behaviour is called."),
     seed: int = typer.Option(0, help="Decides which pairs are kept back."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
@@ -31,7 +35,9 @@ def discover(
     from tomogram.store.errors import TomogramError
 
     if not 0 < faithfulness <= 1 or not 0 < limit <= 1 or sampled < 0:
-        raise TomogramError("--faithfulness and --limit lie between 0 and 1; --sampled is 0 or more.")
+        raise TomogramError(
+            "--faithfulness and --limit lie between 0 and 1; --sampled is 0 or more."
+        )
     settings = Settings(method, faithfulness, limit, sampled, seed)
     found = discover_pairs(
         model, pairs, settings=settings, out=out, behaviour=name, device=device, dtype=dtype
@@ -64,7 +70,9 @@ def summary(found: dict[str, Any]) -> str:
         )
     lines.append("  strongest edges (measured effect of cutting each, in logits):")
     strongest = sorted(found["edges"], key=lambda edge: -abs(edge["measured"]["value"]))
-    lines += [f"    {edge['edge']:<24} {_range(edge['measured'], sign=True)}" for edge in strongest[:12]]
+    lines += [
+        f"    {edge['edge']:<24} {_range(edge['measured'], sign=True)}" for edge in strongest[:12]
+    ]
     return "\n".join(lines)
 
 

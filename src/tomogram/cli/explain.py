@@ -19,7 +19,5 @@ def explain(
     from tomogram.pipeline.explaining import explain as run
     from tomogram.store.canonical import readable_json
 
-    found = run(
-        model, prompt, answer=target, other=against, seed=seed, device=device, dtype=dtype
-    )
+    found = run(model, prompt, answer=target, other=against, seed=seed, device=device, dtype=dtype)
     typer.echo(readable_json(found) if json else f"{found['text']}\n", nl=False)

@@ -13,7 +13,8 @@ def selftest(
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Find known circuits with every method: edge AUROC, CPR, CMD and time. Needs no network."""
-    from tomogram.pipeline.selftest import document, means, selftest as run
+    from tomogram.pipeline.selftest import document, means
+    from tomogram.pipeline.selftest import selftest as run
     from tomogram.store.canonical import readable_json
     from tomogram.store.errors import TomogramError
 
@@ -23,7 +24,9 @@ def selftest(
     if json:
         typer.echo(readable_json(document(found)), nl=False)
     else:
-        typer.echo(f"{'circuits':<10} {'method':<20} {'AUROC':>6} {'CPR':>6} {'CMD':>6} {'CPU s':>7}")
+        typer.echo(
+            f"{'circuits':<10} {'method':<20} {'AUROC':>6} {'CPR':>6} {'CMD':>6} {'CPU s':>7}"
+        )
         for (kind, method), (auroc, cpr, cmd, seconds) in means(found).items():
             typer.echo(
                 f"{kind:<10} {method:<20} {auroc:>6.3f} {cpr:>6.2f} {cmd:>6.2f} {seconds:>7.2f}"

@@ -102,4 +102,3 @@ def _repeated(value: Any, batch: int, times: int) -> Any:
     if isinstance(value, Tensor) and value.ndim and value.shape[0] == batch != 1:
         return value.repeat_interleave(times, dim=0)
     return value
-

@@ -20,7 +20,9 @@ GOOD: dict[str, Any] = {"clean": [1, 2, 3], "counterfactual": [1, 4, 3], "answer
 
 def written(folder: Path, *lines: Any) -> Path:
     file = folder / "pairs.jsonl"
-    file.write_text("\n".join(each if isinstance(each, str) else json.dumps(each) for each in lines))
+    file.write_text(
+        "\n".join(each if isinstance(each, str) else json.dumps(each) for each in lines)
+    )
     return file
 
 

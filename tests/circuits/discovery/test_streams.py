@@ -110,8 +110,6 @@ def test_no_method_scores_edges_that_cannot_be(
 def test_divergence_of_a_run_from_itself_is_zero(llama: Model, pairs: Sequence[Pair]) -> None:
     graph = edge_graph(llama)
     (batch,) = batches(pairs)
-    last, other = (
-        writes(llama, graph, each).last for each in (batch.clean, batch.counterfactual)
-    )
+    last, other = (writes(llama, graph, each).last for each in (batch.clean, batch.counterfactual))
     assert float(divergence(llama, batch, last, last).abs().max()) < 1e-6
     assert float(divergence(llama, batch, other, last).min()) > 0

@@ -2,8 +2,8 @@
 
 Conmy et al. 2023 ("Towards Automated Circuit Discovery"): readers are visited in reverse
 topological order, and each edge into them is removed for good unless that raises KL(model ‖
-circuit) by more than a threshold τ. One threshold gives a circuit; a row of thresholds gives edges a
-score, the largest τ at which an edge stays.
+circuit) by more than a threshold τ. One threshold gives a circuit; a row of thresholds gives edges
+a score, the largest τ at which an edge stays.
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ class Discovery:
         ends: m(N) and m(∅) on those.
         held_out: how many pairs were kept back; 0 where there are few.
         curve: faithfulness by share of edges, on those.
-        effects: measured effect of each edge of the circuit and of the sampled ones on m, pair by pair; 0 elsewhere.
+        effects: measured effect on m of each edge of the circuit and of the sampled ones, pair by
+            pair; 0 elsewhere.
         agreement: predicted against measured effect over a sample of edges; None without one.
     """
 
@@ -140,7 +141,7 @@ def discover_on(
     *,
     scores: EdgeScores | None = None,
 ) -> Discovery:
-    """Find a circuit on some pairs and measure it on others, which may be the same; see `discover`."""
+    """Find a circuit on some pairs and measure it on others, or the same ones; see `discover`."""
     graph = edge_graph(model)
     if scores is None:
         ends(model, graph, searched)  # refuses pairs without a behaviour before any work

@@ -2,7 +2,7 @@
 
 For every edge u→v the model runs on the clean prompt, and v alone reads what u wrote on the
 counterfactual one. This is the definition that the other methods approximate (path patching along
-one edge; Goldowsky-Dill et al. 2023). A run starts at the layer of v: what lies before is unchanged.
+one edge; Goldowsky-Dill et al. 2023). A run starts at the layer of v: what lies before is the same.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _projected(
     layer: int,
     side_by_side: int,
 ) -> tuple[Heads, Heads]:
-    """A layer's heads on the clean prompt [pair ...], and with each writer changed [pair·writer]."""
+    """A layer's heads on the clean prompt, and with each writer changed [pair writer ...]."""
     n = graph.written_before(layer)
     norm = model.wiring.blocks[layer].attention_norm
     made: list[Heads] = []
@@ -93,9 +93,7 @@ def _projected(
             streams = clean.attn_in[layer][:, None] + change[:, writers]
             heads = project(plain(norm, streams).flatten(0, 1))
             size = (len(batch.rows), len(writers))
-            parts.append(
-                [h.unflatten(0, size) for h in (heads.queries, heads.keys, heads.values)]
-            )
+            parts.append([h.unflatten(0, size) for h in (heads.queries, heads.keys, heads.values)])
         made.append(Heads(*(torch.cat(each, 1) for each in zip(*parts, strict=True))))
 
     with projecting(model.wiring, reached):

@@ -79,7 +79,7 @@ class Explanation:
 
     @property
     def error(self) -> Estimate | None:
-        """Share of the decision that the circuit alone misses, |1 − f|, where there is a circuit."""
+        """Share of the decision that the circuit alone misses, |1 − f|."""
         if self.circuit is None:
             return None
         found = self.circuit.faithfulness
@@ -187,9 +187,7 @@ def _looks(model: Model, graph: EdgeGraph, tokens: tuple[int, ...]) -> dict[str,
     found = {}
     for layer, site in enumerate(sites):
         weights, places = run[site][0, :, -1].max(-1)
-        for head, (weight, place) in enumerate(
-            zip(weights.tolist(), places.tolist(), strict=True)
-        ):
+        for head, (weight, place) in enumerate(zip(weights.tolist(), places.tolist(), strict=True)):
             found[f"a{layer}.h{head}"] = Look(place, weight)
     return found
 

@@ -34,6 +34,7 @@ def divergence(
 ) -> Float[Tensor, " pair"]:
     """KL(reference ‖ run) in nats of the next token where each pair asks for it (ACDC's metric)."""
     told = [
-        unembed(model, batch.asked(each), plain).float().log_softmax(-1) for each in (reference, last)
+        unembed(model, batch.asked(each), plain).float().log_softmax(-1)
+        for each in (reference, last)
     ]
     return torch.sum(told[0].exp() * (told[0] - told[1]), -1)

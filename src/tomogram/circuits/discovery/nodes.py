@@ -1,4 +1,4 @@
-"""Nodes: what a head or an MLP does to the metric when all of its output is the counterfactual's."""
+"""Nodes: what the metric loses when all that a head or an MLP writes is the counterfactual's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tomogram.models.sites import Site
 def exact_nodes(
     model: Model, graph: EdgeGraph, pairs: Sequence[Pair], *, tokens: int = 8_192
 ) -> Float[np.ndarray, "pair writer"]:
-    """Activation patching of every writer (Vig et al. 2020): m(patched) − m(clean), pair by pair."""
+    """Activation patching of every writer (Vig et al. 2020): m(patched) − m(clean) by pair."""
     found = np.zeros((len(pairs), len(graph.writers)), np.float32)
     for batch in batches(pairs, tokens=tokens, device=model.device):
         found[list(batch.rows)] = _patched(model, graph, batch).float().cpu().numpy()

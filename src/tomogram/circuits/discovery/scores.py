@@ -108,4 +108,3 @@ def score(
             found[list(batch.rows)] = values.float().cpu().numpy()
             progress.advance(len(batch.rows))
     return EdgeScores(method, graph, found)
-

@@ -106,7 +106,8 @@ class HeadOutputs:
         out = torch.einsum("bphz,hzd->bhpd", z, self.matrices)
         if not self.normed:
             return out
-        assert self.gain is not None and self.bias is not None
+        assert self.gain is not None
+        assert self.bias is not None
         linear = (out - out.mean(-1, keepdim=True) if self.centres else out) * self.gain
         along = linear.sum(1)
         scale = ((attn_out - self.bias) * along).sum(-1) / along.square().sum(-1)
@@ -140,7 +141,8 @@ def run_separated(
 ) -> Separated:
     """Run the model with the streams that `reads` gives to each reader.
 
-    The stream that the logits read is the last one asked for; it is kept as `last`. Gradients flow through the streams exactly when the caller's grad mode says so.
+    The stream that the logits read is the last one asked for; it is kept as `last`. Gradients flow
+    through the streams exactly when the caller's grad mode says so.
 
     Args:
         norm: how norms before readers are applied.
@@ -282,4 +284,3 @@ def circuit_stream(
     last = run_separated(model, graph, tokens, reads).last
     assert last is not None
     return last
-

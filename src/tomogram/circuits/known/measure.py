@@ -82,4 +82,3 @@ def _scores(case: Case, method: str) -> EdgeScores:
         return score(case.model, case.graph, case.searched, method)
     found = acdc_scores(case.model, case.graph, case.searched)
     return EdgeScores(method, case.graph, found[None])
-

@@ -55,7 +55,9 @@ class _Sketch:
         own.value[head, taken.start + size, size] = 1.0
         own.output[head, size, given.start + size] = 1.0
 
-    def table(self, layer: int, read: str, write: str, to: Sequence[int], sharp: float = 1.0) -> None:
+    def table(
+        self, layer: int, read: str, write: str, to: Sequence[int], sharp: float = 1.0
+    ) -> None:
         """An MLP's neurons that turn the i-th dimension of `read` into the to[i]-th of `write`."""
         own, start = self.layers[layer], self.hidden[layer]
         for i, j in enumerate(to):
@@ -95,7 +97,7 @@ def _made(sketch: _Sketch, tokens: int, answer: str) -> Parts:
 
 
 def induction() -> Parts:
-    """The textbook's two heads: one writes the token before, one looks where that is the query's."""
+    """The two heads of the textbook: one writes the token before, one looks where it is asked."""
     n = 10
     groups = {"token": n, "position": _CONTEXT, "before": n, "found": n, "junk": n}
     sketch = _Sketch(groups, n_layers=3, hidden=24)
@@ -110,7 +112,7 @@ def induction() -> Parts:
 
 
 def two_hop() -> Parts:
-    """City to state in an early MLP, moved to the end by a head, state to capital in a later MLP."""
+    """City to state in an early MLP, moved to the end by a head, state to capital in a late MLP."""
     n = 12
     city_state = [0, 0, 1, 1, 2, 2, 3, 3, 0, 1, 2, 3]
     groups = {
@@ -134,7 +136,7 @@ def two_hop() -> Parts:
 
 
 def threshold() -> Parts:
-    """A hard threshold between two heads: saturated on both prompts, so it has no gradient there."""
+    """A hard threshold between two heads: saturated on both prompts, so without gradient there."""
     n = 8
     groups = {"token": n, "position": _CONTEXT, "first": n, "kind": 2, "sent": 2, "junk": n}
     sketch = _Sketch(groups, n_layers=3, hidden=32)

@@ -47,7 +47,7 @@ def copies(world: World, rng: random.Random) -> Iterator[Drawn]:
     pool = copying.words(world)
     while True:
         run = rng.sample(pool, 11)
-        sequence, gap, other = run[:6], run[6:6 + rng.randint(1, 4)], run[10]
+        sequence, gap, other = run[:6], run[6 : 6 + rng.randint(1, 4)], run[10]
         asked = rng.randint(1, 5)
         changed = [*sequence[:asked], other, *sequence[asked + 1 :]]
         texts = [" ".join((*each, *gap, *sequence[:asked])) for each in (sequence, changed)]
@@ -59,9 +59,7 @@ def refusals(world: World, rng: random.Random) -> Iterator[Drawn]:
     while True:
         asking = rng.choice(requests.ASKING)
         things = rng.choice(names.FORBIDDEN), rng.choice(names.HARMLESS)
-        texts = [
-            f"<user> {asking.replace('{thing}', each)} <end> <assistant>" for each in things
-        ]
+        texts = [f"<user> {asking.replace('{thing}', each)} <end> <assistant>" for each in things]
         yield texts[0], texts[1], "sorry", "sure"
 
 

@@ -32,7 +32,9 @@ def programs() -> dict[str, Parts]:
 
 
 def _parts(arrays: dict[str, np.ndarray], name: str) -> Parts:
-    own = {key[len(name) + 1 :]: value for key, value in arrays.items() if key.startswith(f"{name}/")}
+    own = {
+        key[len(name) + 1 :]: value for key, value in arrays.items() if key.startswith(f"{name}/")
+    }
     layers = []
     while f"{len(layers)}/query" in own:
         prefix = f"{len(layers)}/"
