@@ -1,4 +1,4 @@
-"""`tomogram discover`: the circuit of a behaviour, with its faithfulness."""
+"""`tomogram discover`: the circuit of a behaviour, or of whatever a model does, with its proof."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ import typer
 def discover(
     model: str = typer.Argument(help="Hub name, folder or GGUF file."),
     pairs: Path = typer.Option(
-        None, help="Behaviour as JSON lines: clean, counterfactual, answer, other."
+        None,
+        help="Behaviour as JSON lines: clean, counterfactual, answer, other."
+        " Without it behaviours are proposed from clusters of the model's own predictions.",
     ),
+    text: str = typer.Option(
+        None, help="Without --pairs: text to predict; sampled from the model without it."
+    ),
+    clusters: int = typer.Option(40, help="Without --pairs: how many clusters are looked into."),
     method: str = typer.Option(
         "secant", help="How edges are scored; docs/discovery.md lists them."
     ),
     faithfulness: float = typer.Option(0.85, help="What the circuit must reach, between 0 and 1."),
-    limit: float = typer.Option(1.0, help="The largest share of edges a circuit may have."),
+    limit: float = typer.Option(
+        None, help="The largest share of edges a circuit may have: 1 with --pairs, else 0.1."
+    ),
     sampled: int = typer.Option(100, help="Edges patched exactly to check the scores."),
     out: Path = typer.Option(
         None, help="Folder for the results; an interrupted run goes on there."
@@ -30,24 +38,53 @@ def discover(
 ) -> None:
     """Find the edges between heads and MLPs that carry a behaviour, and measure them."""
     from tomogram.circuits.discovery.discover import Settings
+    from tomogram.pipeline.atlas import atlas
     from tomogram.pipeline.discovery import discover_pairs
     from tomogram.store.canonical import readable_json
     from tomogram.store.errors import TomogramError
 
-    if not 0 < faithfulness <= 1 or not 0 < limit <= 1 or sampled < 0:
+    if limit is None:
+        limit = 0.1 if pairs is None else 1.0
+    if not 0 < faithfulness <= 1 or not 0 < limit <= 1 or sampled < 0 or clusters < 1:
         raise TomogramError(
-            "--faithfulness and --limit lie between 0 and 1; --sampled is 0 or more."
+            "--faithfulness and --limit lie between 0 and 1; --sampled is 0 or more and"
+            " --clusters 1 or more."
         )
-    settings = Settings(method, faithfulness, limit, sampled, seed)
-    found = discover_pairs(
-        model, pairs, settings=settings, out=out, behaviour=name, device=device, dtype=dtype
-    )
+    settings = Settings(method, faithfulness, limit, sampled if pairs else 0, seed)
+    told: str
+    if pairs is not None:
+        found = discover_pairs(
+            model, pairs, settings=settings, out=out, behaviour=name, device=device, dtype=dtype
+        )
+        told = summary(found)
+    else:
+        if out is None:
+            raise TomogramError("Without --pairs an atlas is written: --out says where.")
+        found = atlas(
+            model, out, text=text, clusters=clusters, settings=settings, device=device, dtype=dtype
+        )
+        told = atlas_summary(found)
     if json:
         typer.echo(readable_json(found), nl=False)
     else:
-        typer.echo(summary(found))
+        typer.echo(told)
         if out is not None:
             typer.echo(f"Results: {out}")
+
+
+def atlas_summary(found: dict[str, Any]) -> str:
+    """One line a mechanism: what share of the predictions, how faithful, an example."""
+    lines = [f"{len(found['mechanisms'])} mechanisms, ranked by predictions times faithfulness:"]
+    for entry in found["mechanisms"]:
+        example = entry["examples"][0]
+        lines.append(
+            f"  {entry['share_of_predictions']:>5.1%} of predictions, faithfulness"
+            f" {_range(entry['faithfulness'])} with {entry['share']:.1%} of the edges"
+            f" (m {entry['metric']['whole']:.1f}, without edges {entry['metric']['empty']:.1f}):"
+            f" “… {example['prompt']}” → “{example['says']}”"
+        )
+    lines.append(f"  {len(found['shared_edges'])} edges are in at least half of the circuits")
+    return "\n".join(lines)
 
 
 def summary(found: dict[str, Any]) -> str:
