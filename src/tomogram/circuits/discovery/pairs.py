@@ -202,8 +202,8 @@ def make_pair(
         own = _said(model, prompts, position)
         answer = own[0] if answer is None else answer
         other = own[1] if other is None else other
-    if answer == other:
-        raise TomogramError("the model's answers to both prompts are the same token; name two.")
+        if answer == other:
+            raise TomogramError("the model's answers to both prompts are the same token; name two.")
     return Pair(prompts[0], prompts[1], answer, other, position)
 
 
