@@ -120,7 +120,7 @@ def main(path: str) -> None:
         for name, (make, vocabulary) in PROGRAMS.items()
         for key, value in compiled(make(), vocabulary).items()
     }
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
