@@ -11,6 +11,8 @@ from tomogram.cli.audit import audit, calibrate
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
 from tomogram.cli.graph import graph
+from tomogram.cli.discover import discover
+from tomogram.cli.explain import explain
 from tomogram.cli.harvest import harvest
 from tomogram.cli.organism import organism
 from tomogram.cli.reference import reference
@@ -18,6 +20,7 @@ from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
 from tomogram.cli.steer import steer
+from tomogram.cli.selftest import selftest
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
@@ -50,15 +53,18 @@ def _root(
 # One line a command; each command imports what it needs when it is called.
 app.command()(audit)
 app.command()(calibrate)
+app.command()(discover)
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(explain)
 app.command()(graph)
 app.command()(harvest)
-app.command()(report)
-app.command()(scan)
 app.add_typer(organism, name="organism")
 app.add_typer(reference, name="reference")
+app.command()(report)
+app.command()(scan)
 app.add_typer(seal, name="seal")
+app.command()(selftest)
 app.command()(steer)
 app.command()(trace)
 app.command()(train)

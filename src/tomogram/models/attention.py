@@ -62,6 +62,17 @@ def watched(wiring: Wiring, visitor: Visitor) -> Iterator[None]:
         _watch.reset(token)
 
 
+@contextmanager
+def watched_inside(wiring: Wiring, visitor: Visitor) -> Iterator[None]:
+    """Within the block, another visitor sees the attention of a forward that is watched already."""
+    modules = [block.attention for block in wiring.blocks]
+    token = _watch.set(_Watch(visitor, {module: i for i, module in enumerate(modules)}))
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
 def pattern(
     query: Float[Tensor, "batch head query d_head"],
     key: Float[Tensor, "batch head key d_head"],

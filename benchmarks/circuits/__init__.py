@@ -1,0 +1,1 @@
+"""Circuit discovery on models whose circuits are known."""

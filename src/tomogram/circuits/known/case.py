@@ -1,0 +1,68 @@
+"""Case: a model, pairs of a behaviour, and the edges that truly carry it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from tomogram.circuits.discovery.edges import EdgeGraph
+from tomogram.circuits.discovery.pairs import Pair
+from tomogram.models.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A known circuit.
+
+    Args:
+        name, kind: such as `previous token` and `tracr`.
+        searched, held_out: pairs to find it with and pairs to measure it on; none is in both.
+        truth: the true edges where they follow from how the model was made; None where they are
+            what exact patching says on the pairs held out.
+    """
+
+    name: str
+    kind: str
+    model: Model
+    graph: EdgeGraph
+    searched: tuple[Pair, ...]
+    held_out: tuple[Pair, ...]
+    truth: Bool[np.ndarray, "writer reader"] | None
+
+
+@torch.no_grad()
+def answered_pairs(
+    model: Model, draw: Callable[[random.Random], tuple[int, ...]], n: int, seed: int
+) -> tuple[Pair, ...]:
+    """Pairs of drawn prompts of equal length that the model answers differently, with its answers.
+
+    Args:
+        draw: one prompt; called until another of the same length comes.
+    """
+    rng = random.Random(f"pairs:{seed}")
+    found: list[Pair] = []
+    said: dict[tuple[int, ...], int] = {}
+
+    def answer(prompt: tuple[int, ...]) -> int:
+        if prompt not in said:
+            logits = model.run(torch.tensor([prompt])).logits
+            assert logits is not None
+            said[prompt] = int(logits[0, -1].argmax())
+        return said[prompt]
+
+    waiting: dict[int, tuple[int, ...]] = {}
+    for _ in range(100 * n):
+        prompt = draw(rng)
+        other = waiting.get(len(prompt))
+        if other is None or other == prompt or answer(other) == answer(prompt):
+            waiting[len(prompt)] = prompt
+            continue
+        found.append(Pair(prompt, waiting.pop(len(prompt)), answer(prompt), answer(other)))
+        if len(found) == n:
+            return tuple(found)
+    raise ValueError("the model answers too few of the drawn prompts differently")

@@ -1,0 +1,118 @@
+"""`tomogram discover`: the circuit of a behaviour, or of whatever a model does, with its proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def discover(
+    model: str = typer.Argument(help="Hub name, folder or GGUF file."),
+    pairs: Path = typer.Option(
+        None,
+        help="Behaviour as JSON lines: clean, counterfactual, answer, other."
+        " Without it behaviours are proposed from clusters of the model's own predictions.",
+    ),
+    text: str = typer.Option(
+        None, help="Without --pairs: text to predict; sampled from the model without it."
+    ),
+    clusters: int = typer.Option(40, help="Without --pairs: how many clusters are looked into."),
+    method: str = typer.Option(
+        "secant", help="How edges are scored; docs/discovery.md lists them."
+    ),
+    faithfulness: float = typer.Option(0.85, help="What the circuit must reach, between 0 and 1."),
+    limit: float = typer.Option(
+        None, help="The largest share of edges a circuit may have: 1 with --pairs, else 0.1."
+    ),
+    sampled: int = typer.Option(100, help="Edges patched exactly to check the scores."),
+    out: Path = typer.Option(
+        None, help="Folder for the results; an interrupted run goes on there."
+    ),
+    name: str = typer.Option(None, help="What the behaviour is called."),
+    seed: int = typer.Option(0, help="Decides which pairs are kept back."),
+    device: str = typer.Option("cpu", help="cpu, cuda or mps."),
+    dtype: str = typer.Option("float32", help="Number format of the model: float32 or bfloat16."),
+    json: bool = typer.Option(False, "--json", help="Print the results as JSON."),
+) -> None:
+    """Find the edges between heads and MLPs that carry a behaviour, and measure them."""
+    from tomogram.circuits.discovery.discover import Settings
+    from tomogram.pipeline.atlas import atlas
+    from tomogram.pipeline.discovery import discover_pairs
+    from tomogram.store.canonical import readable_json
+    from tomogram.store.errors import TomogramError
+
+    if limit is None:
+        limit = 0.1 if pairs is None else 1.0
+    if not 0 < faithfulness <= 1 or not 0 < limit <= 1 or sampled < 0 or clusters < 1:
+        raise TomogramError(
+            "--faithfulness and --limit lie between 0 and 1; --sampled is 0 or more and"
+            " --clusters 1 or more."
+        )
+    settings = Settings(method, faithfulness, limit, sampled if pairs else 0, seed)
+    told: str
+    if pairs is not None:
+        found = discover_pairs(
+            model, pairs, settings=settings, out=out, behaviour=name, device=device, dtype=dtype
+        )
+        told = summary(found)
+    else:
+        if out is None:
+            raise TomogramError("Without --pairs an atlas is written: --out says where.")
+        found = atlas(
+            model, out, text=text, clusters=clusters, settings=settings, device=device, dtype=dtype
+        )
+        told = atlas_summary(found)
+    if json:
+        typer.echo(readable_json(found), nl=False)
+    else:
+        typer.echo(told)
+        if out is not None:
+            typer.echo(f"Results: {out}")
+
+
+def atlas_summary(found: dict[str, Any]) -> str:
+    """One line a mechanism: what share of the predictions, how faithful, an example."""
+    lines = [f"{len(found['mechanisms'])} mechanisms, ranked by predictions times faithfulness:"]
+    for entry in found["mechanisms"]:
+        example = entry["examples"][0]
+        lines.append(
+            f"  {entry['share_of_predictions']:>5.1%} of predictions, faithfulness"
+            f" {_range(entry['faithfulness'])} with {entry['share']:.1%} of the edges"
+            f" (m {entry['metric']['whole']:.1f}, without edges {entry['metric']['empty']:.1f}):"
+            f" “… {example['prompt']}” → “{example['says']}”"
+        )
+    lines.append(f"  {len(found['shared_edges'])} edges are in at least half of the circuits")
+    return "\n".join(lines)
+
+
+def summary(found: dict[str, Any]) -> str:
+    """A few lines for a person: the circuit, how faithful it is, and its strongest edges."""
+    held = found["pairs"]["held_out"]
+    where = f"{held} pairs kept back" if held else "the pairs it was found on (too few to keep any)"
+    lines = [
+        f"{found['behaviour']}: {found['edges_kept']:,} of {found['edges_possible']:,} edges"
+        f" ({found['share']:.1%})",
+        f"  faithfulness {_range(found['faithfulness'])} on {where}",
+        f"  metric: whole model {found['metric']['whole']:.2f},"
+        f" without any edge {found['metric']['empty']:.2f} (logits)",
+        f"  CPR {_range(found['cpr'])}, CMD {_range(found['cmd'])} (ranking by {found['method']})",
+    ]
+    told = found["agreement"]
+    if told is not None:
+        lines.append(
+            f"  predicted against measured effect of {told['spearman']['n']} edges: Spearman"
+            f" {_range(told['spearman'])}, signs {told['signs']:.0%}, slope {told['slope']:.2f}"
+        )
+    lines.append("  strongest edges (measured effect of cutting each, in logits):")
+    strongest = sorted(found["edges"], key=lambda edge: -abs(edge["measured"]["value"]))
+    lines += [
+        f"    {edge['edge']:<24} {_range(edge['measured'], sign=True)}" for edge in strongest[:12]
+    ]
+    return "\n".join(lines)
+
+
+def _range(found: dict[str, float], *, sign: bool = False) -> str:
+    spec = "+.2f" if sign else ".2f"
+    return f"{found['value']:{spec}} [{found['low']:{spec}}, {found['high']:{spec}}]"
