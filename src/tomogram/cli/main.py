@@ -8,19 +8,19 @@ import typer
 
 import tomogram
 from tomogram.cli.audit import audit, calibrate
+from tomogram.cli.discover import discover
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
-from tomogram.cli.graph import graph
-from tomogram.cli.discover import discover
 from tomogram.cli.explain import explain
+from tomogram.cli.graph import graph
 from tomogram.cli.harvest import harvest
 from tomogram.cli.organism import organism
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
-from tomogram.cli.steer import steer
 from tomogram.cli.selftest import selftest
+from tomogram.cli.steer import steer
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
