@@ -10,10 +10,12 @@ import tomogram
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
 from tomogram.cli.harvest import harvest
+from tomogram.cli.label import label
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
+from tomogram.cli.search import search
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
@@ -47,9 +49,11 @@ def _root(
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(harvest)
+app.command()(label)
 app.command()(report)
 app.command()(scan)
 app.add_typer(reference, name="reference")
+app.command()(search)
 app.add_typer(seal, name="seal")
 app.command()(trace)
 app.command()(train)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -121,7 +122,7 @@ def _blocks(work: Float[np.ndarray, " units"]) -> list[tuple[int, int]]:
     """Runs of units whose products together take a bounded amount of memory."""
     number = (np.cumsum(work) // _PRODUCTS_AT_ONCE).astype(np.int64)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1, [len(work)]])
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [(int(a), int(b)) for a, b in pairwise(edges) if b > a]
 
 
 def _joined(parts: Sequence[Pairs]) -> Pairs:

@@ -11,7 +11,6 @@ import numpy as np
 from scipy import sparse
 
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.formats import own
 from tomogram.features.reading import read
 from tomogram.features.search import words
 from tomogram.features.search.catalogue import Catalogue, catalogue
@@ -24,8 +23,8 @@ from tomogram.features.search.prompt import PromptReading, read_prompt
 from tomogram.features.search.similar import Likeness, similar
 from tomogram.features.search.words import WordIndex
 from tomogram.models.model import Model
-from tomogram.pipeline.given import given_model
 from tomogram.pipeline.labels import best_labels
+from tomogram.pipeline.scanned import scanned_dictionaries, scanned_model
 from tomogram.report.tomogram import Tomogram, open_tomogram
 from tomogram.store import progress
 from tomogram.store.atomic import writing
@@ -38,7 +37,7 @@ VERSION = 1
 LIMIT = 10
 """Hits a search gives, unless told otherwise."""
 _SPARE = 16
-"""Found for each hit asked for, so that enough stand when near-duplicates have been put together."""
+"""Found for each hit asked for, so that enough stand when near-duplicates are put together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,35 +136,12 @@ class Search:
     @cached_property
     def model(self) -> Model:
         """The model that was scanned; another one is refused."""
-        model = given_model(self.model_source)
-        if model.digest != self.tomogram.manifest.model.digest:
-            raise TomogramError(
-                f"{model.name} is not the model of this tomogram"
-                f" ({self.tomogram.manifest.model.name}); name that one with --model."
-            )
-        return model
+        return scanned_model(self.tomogram, self.model_source)
 
     @cached_property
     def dictionaries(self) -> tuple[Dictionary, ...]:
         """The dictionaries of the scan, as the tables name them."""
-        from tomogram.dictionaries.formats import load as formats
-
-        if self.dictionaries_source is not None:
-            folder = formats.locate(self.dictionaries_source)
-            found = formats.load(folder, self.model, self.tomogram.text)
-        else:
-            folder = self.tomogram.folder / "dictionaries"
-            if not folder.is_dir():
-                raise TomogramError(
-                    "This scan brought its own dictionaries; say where they are with"
-                    " --dictionaries."
-                )
-            found = own.read(folder)
-        device = self.model.device
-        named = [each.to(device) for each in found if each.name in self.catalogue.families]
-        if not named:
-            raise TomogramError(f"{folder} holds none of the dictionaries of this tomogram.")
-        return tuple(named)
+        return scanned_dictionaries(self.tomogram, self.model, self.dictionaries_source)
 
     @cached_property
     def _words(self) -> WordIndex:

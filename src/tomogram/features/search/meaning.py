@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float16
 
+from tomogram.store.digest import digest_array, digest_json
 from tomogram.store.errors import TomogramError
 
 LONGEST = 128
@@ -38,6 +39,12 @@ class SentenceEncoder:
             raise TomogramError(
                 f"'{source}' holds no sentence encoder that transformers can load."
             ) from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hexadecimal) over its weights."""
+        weights = self._module.state_dict()
+        return digest_json({k: digest_array(v.float().cpu().numpy()) for k, v in weights.items()})
 
     @torch.no_grad()
     def encode(
