@@ -22,14 +22,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from scipy import sparse
 
 from benchmarks.harness import Figure, figure, main
+from tomogram.activations.stream import stream
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.features.concepts import Latent, Matches, match
 from tomogram.features.exemplars import draw
 from tomogram.features.labels import Labeller
 from tomogram.features.survey import Observation, readers, survey
+from tomogram.features.units import latent_firings
 from tomogram.models.model import Model
 from tomogram.pipeline.scan import scan
 from tomogram.pipeline.searching import Search, open_search
@@ -113,26 +116,29 @@ def latents(
     model: Model, dictionaries: Sequence[Dictionary], text: PackedText
 ) -> dict[str, Latent]:
     """Every dictionary's firings over a text, by column."""
-    shape = {each.name: (text.n_tokens, each.d_dict) for each in dictionaries}
-    return {
-        name: Latent(
-            sparse.csc_array(
-                (own.sample.activation, (own.sample.position, own.sample.unit)), shape=shape[name]
-            )
-        )
-        for name, own in observed(model, dictionaries, text).items()
-    }
+    sites = sorted({site for each in dictionaries for site in each.shape.reads}, key=str)
+    parts: dict[str, list[sparse.csr_array]] = {each.name: [] for each in dictionaries}
+    for batch in stream(model, text, sites, batch_rows=max(1, 8_192 // text.context)):
+        for each in dictionaries:
+            x = torch.cat([batch[site] for site in each.shape.reads], dim=1)
+            with torch.no_grad():
+                own = latent_firings(each.encode(x.to(each.W_enc.device, each.W_enc.dtype)))
+            entries = (own.activation, (own.token, own.unit))
+            parts[each.name].append(sparse.csr_array(entries, shape=(len(x), each.d_dict)))
+    return {name: Latent(sparse.csc_array(sparse.vstack(some))) for name, some in parts.items()}
 
 
 def observed(
     model: Model, dictionaries: Sequence[Dictionary], text: PackedText
 ) -> Mapping[str, Observation]:
-    """A survey that keeps every firing."""
+    """A survey that keeps every firing and few exemplars."""
     return survey(
         model,
         text,
         readers(model, text, dictionaries, neurons=()),
         batch_rows=max(1, 8_192 // text.context),
+        top=1,
+        spread=1,
         sampled_tokens=text.n_tokens,
     )
 

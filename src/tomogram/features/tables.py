@@ -224,20 +224,22 @@ class Tables:
             TomogramError: the query is not valid, or a file is damaged.
         """
         with _answering():
-            found = self._database.execute(sql, list(parameters)).to_arrow_table()
+            found = self._database.sql(sql, params=list(parameters)).to_arrow_table()
         return {
             name: column.combine_chunks().to_numpy(zero_copy_only=False)
             for name, column in zip(found.column_names, found.columns, strict=True)
         }
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
-        """The rows of a query one by one, for answers too long to hold; one query at a time.
+        """The rows of a query one by one, for answers too long to hold.
+
+        No other query may be asked until the last row has been taken.
 
         Raises:
             TomogramError: the query is not valid, or a file is damaged.
         """
         with _answering():
-            cursor = self._database.cursor().execute(sql, list(parameters))
+            cursor = self._database.execute(sql, list(parameters))
             names = [column[0] for column in cursor.description or ()]
         while True:
             with _answering():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from tomogram.features.search.meaning import SentenceEncoder, nearest
 from tomogram.features.search.promotes import promoting, spelled
 from tomogram.features.search.prompt import PromptReading, read_prompt
 from tomogram.features.search.similar import Likeness, similar
-from tomogram.features.search.words import WordIndex
+from tomogram.features.search.words import Entry, WordIndex
 from tomogram.models.model import Model
 from tomogram.pipeline.labels import best_labels
 from tomogram.pipeline.scanned import scanned_dictionaries, scanned_model
@@ -31,7 +31,7 @@ from tomogram.store.atomic import writing
 from tomogram.store.digest import digest_file, digest_json
 from tomogram.store.errors import TomogramError
 from tomogram.store.lock import exclusive
-from tomogram.store.stage import Stage
+from tomogram.store.stage import Stage, Work
 
 VERSION = 1
 LIMIT = 10
@@ -146,9 +146,15 @@ class Search:
     @cached_property
     def _words(self) -> WordIndex:
         stage = Stage(self.tomogram.folder, "search", VERSION, self._inputs())
-        with exclusive(self.tomogram.folder):
-            path = stage.run(lambda work: self._build(work.results / "words.sqlite"))
+        path = self._made(stage, lambda work: self._build(work.results / "words.sqlite"))
         return WordIndex(path / "words.sqlite")
+
+    def _made(self, stage: Stage, body: Callable[[Work], None]) -> Path:
+        """The results of a stage; where they stand, the folder may be read-only."""
+        if stage.done():
+            return stage.path
+        with exclusive(self.tomogram.folder):
+            return stage.run(body)
 
     def _inputs(self) -> str:
         tables = [
@@ -172,13 +178,7 @@ class Search:
             progress.task("index of words", total=total, unit="units") as task,
             writing(path) as temporary,
         ):
-
-            def counted():  # type: ignore[no-untyped-def]
-                for entry in found:
-                    yield entry
-                    task.advance()
-
-            words.build(counted(), temporary)
+            words.build(_counted(found, task), temporary)
 
     @cached_property
     def _encoder(self) -> SentenceEncoder:
@@ -210,8 +210,7 @@ class Search:
 
         inputs = digest_json({"words": self._inputs(), "encoder": self._encoder.digest})
         stage = Stage(self.tomogram.folder, "search_meaning", VERSION, inputs)
-        with exclusive(self.tomogram.folder):
-            path = stage.run(lambda work: build(work.results / "vectors.safetensors"))
+        path = self._made(stage, lambda work: build(work.results / "vectors.safetensors"))
         found = load_file(path / "vectors.safetensors")
         return found["vectors"], found["numbers"]
 
@@ -241,6 +240,12 @@ class Search:
         if len(ids) != 1:
             raise TomogramError(f"{word!r} is {len(ids)} tokens of the model, not one.")
         return int(ids[0])
+
+
+def _counted(found: Iterable[Entry], task: progress.Task) -> Iterator[Entry]:
+    for entry in found:
+        yield entry
+        task.advance()
 
 
 def open_search(
