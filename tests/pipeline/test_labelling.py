@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +16,8 @@ from tomogram.cli.main import main
 from tomogram.features.judging.judge import Judge
 from tomogram.features.labellers.chat import ChatLabeller
 from tomogram.features.labellers.endpoint import Address, EndpointChat, RateLimit
-from tomogram.models.load import load
 from tomogram.pipeline.labelling import Wanted, labelling, labels_of
 from tomogram.pipeline.labels import best_labels
-from tomogram.pipeline.plan import Plan
-from tomogram.pipeline.scan import scan
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.errors import TomogramError
 
@@ -66,10 +64,8 @@ def _answer(prompt: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_model: Path, tiny_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labelled") / "tiny"
-    scan(load(tiny_model), out=folder, plan=tiny_plan)
-    return folder
+def folder(tiny_scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(tiny_scan, tmp_path_factory.mktemp("labelled") / "tiny"))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,9 +10,7 @@ import torch
 from tomogram.features.tables import FEATURES
 from tomogram.models.load import load
 from tomogram.models.model import Model
-from tomogram.pipeline.labelling import Wanted, labelling
-from tomogram.pipeline.plan import Plan
-from tomogram.pipeline.scan import scan
+from tomogram.pipeline.labelling import Wanted, labelling, labels_of
 from tomogram.pipeline.searching import Search, open_search
 from tomogram.reference.recipe import REFERENCE
 from tomogram.store.errors import TomogramError
@@ -23,10 +22,9 @@ def scanned_of(tiny_model: Path) -> Model:
 
 
 @pytest.fixture(scope="module")
-def folder(scanned_of: Model, tiny_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("it's [a] scan") / "tiny"
-    scan(scanned_of, out=folder, plan=tiny_plan)
-    return folder
+def folder(tiny_scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # A copy of its own, under a name that a glob or a quoted path would stumble over.
+    return Path(shutil.copytree(tiny_scan, tmp_path_factory.mktemp("it's [a] scan") / "tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +33,16 @@ def search(folder: Path, scanned_of: Model) -> Search:
 
 
 def live_word(search: Search) -> tuple[str, str, int]:
-    """A word, and a feature whose label is that word."""
+    """A word, and a feature whose label names it first."""
     rows = search.tomogram.features.query(
         "SELECT family, unit, label_marks FROM features WHERE label_kind = 'current'"
-        " AND label_n_marks = 1 AND kind = 'latent' ORDER BY label_f1 DESC, family, unit"
+        " AND kind = 'latent' ORDER BY label_f1 DESC, family, unit"
     )
     for row in rows:
         word = search.tomogram.spelling[row["label_marks"][0][0]].strip()
         if word.isalpha():
             return word, row["family"], row["unit"]
-    raise AssertionError("no feature of one word")
+    raise AssertionError("no feature fires on a word")
 
 
 def test_a_feature_is_found_by_a_word_of_its_label(search: Search) -> None:
@@ -122,8 +120,6 @@ def test_rules_label_without_a_model(folder: Path, search: Search) -> None:
     work = labelling(search.tomogram, wanted=Wanted(units=30, seed=4))
     assert work.estimate().requests == 0
     path = work.run()
-    from tomogram.pipeline.labelling import labels_of
-
     found = labels_of(path)
     assert len(found) == 30
     for each in found:
@@ -136,8 +132,6 @@ def test_rules_label_without_a_model(folder: Path, search: Search) -> None:
 def test_truncated_and_newer_tables_are_refused(
     folder: Path, scanned_of: Model, tmp_path: Path, name: str
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     path = copy / "features" / f"{name}.parquet"
