@@ -126,43 +126,40 @@ def in_turns(
     model: Model, text: PackedText, found: tuple[Reader, ...], dictionaries: list[Dictionary]
 ) -> tuple[float, float, dict[str, Observation]]:
     """CPU-seconds of the survey and of the bare passes over the same batches, and what was seen."""
-    bare = 0.0
+    bare = apart = 0.0
     at = 0
 
     def measured_bare(tokens: int) -> None:
-        nonlocal bare, at
+        nonlocal bare, apart, at
         rows = np.arange(at, at + tokens // text.context)
         at += len(rows)
-        bare += bare_seconds(model, text, rows, dictionaries)
+        held, passes = bare_seconds(model, text, rows, dictionaries)
+        apart, bare = apart + held, bare + passes
 
     start = time.process_time()
     observed = survey(model, text, found, batch_rows=BATCH_ROWS, advance=measured_bare)
     for own in observed.values():  # what is still to be sorted belongs to the survey
         own.top.exemplars(), own.spread.exemplars(), own.sketch.entries()
     whole = time.process_time() - start
-    return whole - bare - _apart[0], bare, observed
-
-
-_apart = [0.0]
-"""CPU-seconds spent on holding activations for the encoders: part of neither side."""
+    return whole - bare - apart, bare, observed
 
 
 def bare_seconds(
     model: Model, text: PackedText, rows: np.ndarray, dictionaries: list[Dictionary]
-) -> float:
-    """CPU-seconds of transformers' own forward pass and of every encoder on its activations."""
-    start = time.process_time()
+) -> tuple[float, float]:
+    """CPU-seconds of holding activations for the encoders, which is part of neither side, and of
+    transformers' own forward pass and of every encoder."""
+    begun = time.process_time()
     sites = sorted({site for each in dictionaries for site in each.shape.reads}, key=str)
     activations = next(iter(stream(model, text, sites, batch_rows=len(rows), rows=rows)))
-    _apart[0] += time.process_time() - start
     tokens = torch.from_numpy(text.tokens[rows].astype(np.int64))
-    start = time.process_time()
+    held = time.process_time()
     with torch.no_grad():
         model.module.base_model(input_ids=tokens, use_cache=False)
         for each in dictionaries:
             parts = [activations[site] for site in each.shape.reads]
             each.encode(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-    return time.process_time() - start
+    return held - begun, time.process_time() - held
 
 
 def peak_memory() -> int:

@@ -20,7 +20,7 @@ from tomogram.features.exemplars import draw
 from tomogram.features.judged import Judged, read_judged, write_judged
 from tomogram.features.judging.judge import Judge, reply_tokens
 from tomogram.features.judging.scores import Score, score
-from tomogram.features.judging.trials import ACTIVE, TASKS, Trial, batches, trials
+from tomogram.features.judging.trials import ACTIVE, TASKS, WINDOW, Trial, batches, trials
 from tomogram.features.labellers.chat import LONGEST, REPLY_TOKENS, ChatLabeller
 from tomogram.features.labellers.cost import Cost, cost_of
 from tomogram.features.labellers.statistics import StatisticsLabeller
@@ -78,11 +78,11 @@ class Labelling:
         A label not yet known counts as the longest there may be, and every feature as frequent.
         """
         total = Cost()
-        for subject in self.subjects:
-            if isinstance(self.labeller, ChatLabeller):
+        if isinstance(self.labeller, ChatLabeller):
+            for subject in self.subjects:
                 total += cost_of(self.labeller.messages(subject), REPLY_TOKENS)
-            if self.judge is not None:
-                total += self._judging(subject)
+        if self.judge is not None:
+            total += self._judging(self.judge).times(len(self.subjects))
         return total
 
     def run(self, model: Model | str | Path | None = None, dictionaries: str | None = None) -> Path:
@@ -135,17 +135,16 @@ class Labelling:
             scores[task] = score(said, [trial.fires for trial in shown]) if shown else None
         return Judged(subject.family, subject.unit, label, scores["detection"], scores["fuzzing"])
 
-    def _judging(self, subject: Subject) -> Cost:
-        """The cost of judging one label, of passages as long as the first exemplars."""
-        assert self.judge is not None
+    def _judging(self, judge: Judge) -> Cost:
+        """The cost of judging one label, of passages as long as the first of the held-out text."""
         held_out = _held_out(self.tomogram, self.wanted)
-        tokens = tuple(held_out.tokens.reshape(-1)[:32].tolist())
+        tokens = tuple(held_out.tokens.reshape(-1)[:WINDOW].tolist())
         marks = tuple(i % 4 == 0 for i in range(len(tokens)))
         shown = [Trial(tokens, marks, True)] * (2 * self.wanted.active)
         total = Cost()
-        for some in batches(shown, self.judge.at_once):
+        for some in batches(shown, judge.at_once):
             for task in TASKS:
-                asked = self.judge.messages("x" * LONGEST, some, task, self.tomogram.spelling)
+                asked = judge.messages("x" * LONGEST, some, task, self.tomogram.spelling)
                 total += cost_of(asked, reply_tokens(some))
         return total
 

@@ -85,5 +85,6 @@ def test_statistics_give_the_rule_or_nothing() -> None:
 def test_costs_add_up() -> None:
     one = cost_of([{"role": "user", "content": "x" * 350}], 40)
     assert (one.requests, one.prompt_tokens, one.reply_tokens) == (1, 108, 40)
+    assert one.times(2) == one + one
     assert (one + one).requests == 2
     assert (one + one).price(2.0, 10.0) == pytest.approx((216 * 2 + 80 * 10) / 1e6)

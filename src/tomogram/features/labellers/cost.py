@@ -27,6 +27,10 @@ class Cost:
             self.reply_tokens + other.reply_tokens,
         )
 
+    def times(self, n: int) -> Cost:
+        """The cost of doing the same n times."""
+        return Cost(n * self.requests, n * self.prompt_tokens, n * self.reply_tokens)
+
     def price(self, prompt: float, reply: float) -> float:
         """What that costs at so much for a million tokens of prompts and of replies."""
         return (self.prompt_tokens * prompt + self.reply_tokens * reply) / 1e6
