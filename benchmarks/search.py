@@ -164,8 +164,8 @@ def _write_features(
     n = len(unit)
     histogram = rng.poisson(20, (n, BINS)).astype(np.int64)
     promoted = rng.integers(0, model.d_vocab, (n, 10), dtype=np.int32)
-    labels = [f"on “{spelling[i]}”" for i in rng.integers(300, model.d_vocab, n)]
-    labels = [label if i % 3 else None for i, label in enumerate(labels)]
+    words = rng.integers(300, model.d_vocab, n)
+    labels = [f"on “{spelling[word]}”" if i % 3 else None for i, word in enumerate(words)]
     layers = {each.name: each.shape.reads[0].layer or 0 for each in dictionaries}
     given: dict[str, Any] = {
         "family": family,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from tomogram.features.search.catalogue import Catalogue
     from tomogram.features.search.hits import Hit
     from tomogram.features.search.prompt import PromptReading
 
@@ -65,7 +66,7 @@ def search(
         family, unit = unit_named(like)
         if by not in ("cofires", "resembles", "earlier", "later", "neuron"):
             raise TomogramError("--by must be cofires, resembles, earlier, later or neuron.")
-        hits = found.like(family, unit, by, limit=limit)  # type: ignore[arg-type]
+        hits = found.like(family, unit, by, limit=limit)
     else:
         word = promotes if promotes is not None else suppresses
         assert word is not None
@@ -104,8 +105,12 @@ def _show(hits: list[Hit], json: bool) -> None:
 
 
 def _show_reading(
-    reading: PromptReading, spelling: tuple[str, ...], catalogue, limit: int, json: bool
-) -> None:  # type: ignore[no-untyped-def]
+    reading: PromptReading,
+    spelling: tuple[str, ...],
+    catalogue: Catalogue,
+    limit: int,
+    json: bool,
+) -> None:
     from dataclasses import asdict
 
     from tomogram.features.phrases import plain

@@ -86,13 +86,15 @@ def read_judged(path: Path) -> list[Judged]:
 
 
 def _columns(name: str, score: Score | None) -> dict[str, float | int | None]:
-    found = score and score.accuracy
+    if score is None:
+        return {}
+    found = score.accuracy
     return {
-        name: found and found.value,
-        f"{name}_low": found and found.low,
-        f"{name}_high": found and found.high,
-        f"{name}_n": found and found.n,
-        f"{name}_unread": score and score.unread,
+        name: found.value,
+        f"{name}_low": found.low,
+        f"{name}_high": found.high,
+        f"{name}_n": found.n,
+        f"{name}_unread": score.unread,
     }
 
 

@@ -272,7 +272,9 @@ def _unseen(
 
 def _as_json(judged: Judged) -> dict:
     def told(score: Score | None) -> dict | None:
-        return score and {"accuracy": score.accuracy.model_dump(), "unread": score.unread}
+        if score is None:
+            return None
+        return {"accuracy": score.accuracy.model_dump(), "unread": score.unread}
 
     return {
         "family": judged.family,
@@ -288,7 +290,9 @@ def _read(journal: Path) -> Iterator[Judged]:
     from tomogram.store.schema import Estimate
 
     def told(value: dict | None) -> Score | None:
-        return value and Score(Estimate(**value["accuracy"]), value["unread"])
+        if value is None:
+            return None
+        return Score(Estimate(**value["accuracy"]), value["unread"])
 
     if not journal.exists():
         return

@@ -219,7 +219,7 @@ class Search:
             rows = self.tomogram.features.columns(
                 "SELECT histogram, tokens FROM features WHERE family = ? ORDER BY unit", (family,)
             )
-            self._histograms[family] = np.stack(rows["histogram"]), int(rows["tokens"][0])
+            self._histograms[family] = np.array(rows["histogram"].tolist()), int(rows["tokens"][0])
         return self._histograms[family]
 
     @cached_property

@@ -63,7 +63,7 @@ def _words(tokens: Sequence[str], strong: np.ndarray) -> Iterator[tuple[str, boo
     """The words of a stretch of tokens, and whether a strong token has part in each."""
     ends = np.cumsum([len(token) for token in tokens])
     marked = np.zeros(int(ends[-1]) + 1 if len(ends) else 1, bool)
-    for token, end in zip(np.flatnonzero(strong), ends[strong], strict=True):
+    for token, end in zip(np.flatnonzero(strong).tolist(), ends[strong].tolist(), strict=True):
         marked[end - len(tokens[token]) : end] = True
     for match in _WORD.finditer("".join(tokens).lower()):
         yield match.group(), bool(marked[match.start() : match.end()].any())

@@ -51,7 +51,8 @@ class SentenceEncoder:
         self, texts: Sequence[str], *, advance: Callable[[int], None] = lambda texts: None
     ) -> Float[np.ndarray, "texts width"]:
         """A vector of norm 1 for each text, float32."""
-        found: list[np.ndarray | None] = [None] * len(texts)
+        width = int(self._module.config.hidden_size)
+        found = np.zeros((len(texts), width), np.float32)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
@@ -66,11 +67,9 @@ class SentenceEncoder:
             mask = given["attention_mask"][..., None].float()
             mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
             vectors = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
-            for i, vector in zip(batch, vectors, strict=True):
-                found[i] = vector
+            found[batch] = vectors
             advance(len(batch))
-        width = int(self._module.config.hidden_size)
-        return np.stack(found) if found else np.zeros((0, width), np.float32)
+        return found
 
 
 def nearest(
