@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from tomogram.features.tables import FEATURES
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.pipeline.labelling import Wanted, labelling, labels_of
 from tomogram.pipeline.searching import Search, open_search
-from tomogram.reference.recipe import REFERENCE
 from tomogram.store.errors import TomogramError
 
 
@@ -33,21 +31,24 @@ def search(folder: Path, scanned_of: Model) -> Search:
 
 
 def live_word(search: Search) -> tuple[str, str, int]:
-    """A word, and a feature whose label names it first."""
+    """A word that few labels name, and a feature whose label names it."""
     rows = search.tomogram.features.query(
         "SELECT family, unit, label_marks FROM features WHERE label_kind = 'current'"
-        " AND kind = 'latent' ORDER BY label_f1 DESC, family, unit"
+        " AND kind = 'latent' ORDER BY family, unit"
     )
+    named: dict[str, list[tuple[str, int]]] = {}
     for row in rows:
-        word = search.tomogram.spelling[row["label_marks"][0][0]].strip()
-        if word.isalpha():
-            return word, row["family"], row["unit"]
-    raise AssertionError("no feature fires on a word")
+        for (token,) in row["label_marks"]:
+            word = search.tomogram.spelling[token].strip()
+            if word.isalpha():
+                named.setdefault(word, []).append((row["family"], row["unit"]))
+    word = min(named, key=lambda each: (len(named[each]), each))
+    return word, *named[word][0]
 
 
 def test_a_feature_is_found_by_a_word_of_its_label(search: Search) -> None:
     word, family, unit = live_word(search)
-    found = search.by_words(word, limit=50, grouped=False)
+    found = search.by_words(word, limit=100, grouped=False)
     assert (family, unit) in [(hit.family, hit.unit) for hit in found]
     assert (search.tomogram.folder / "search" / "words.sqlite").is_file()
     assert all(hit.label is None or isinstance(hit.label, str) for hit in found)
@@ -105,15 +106,9 @@ def test_without_an_encoder_there_is_no_meaning(search: Search) -> None:
         search.by_meaning("animals")
 
 
-def test_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from tomogram.reference.train import save, untrained
-
-    other = replace(REFERENCE, name="other", layers=1, width=64)
-    save(untrained(other), other, tmp_path / "other", torch.float32)
+def test_another_model_is_refused(folder: Path) -> None:
     with pytest.raises(TomogramError, match="not the model of this tomogram"):
-        open_search(folder, tmp_path / "other").in_prompt("what is")
+        open_search(folder).in_prompt("what is")  # the shipped model
 
 
 def test_rules_label_without_a_model(folder: Path, search: Search) -> None:
