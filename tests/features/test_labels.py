@@ -5,6 +5,7 @@ import pytest
 
 from tomogram.features.exemplars import Keeper
 from tomogram.features.labels import Label, Labeller
+from tomogram.features.sketches import Sketch
 from tomogram.features.statistics import Statistics
 from tomogram.features.survey import Observation, Sample
 from tomogram.features.units import Family
@@ -32,6 +33,7 @@ def observed(text: PackedText, fires: np.ndarray) -> Observation:
         Keeper("top", size, 1),
         Keeper("spread", size, 1),
         Sample(np.arange(text.rows), position, unit, activation),
+        Sketch(size),
     )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tomogram.models.load import load
 from tomogram.pipeline.plan import PLANS, Plan
+from tomogram.pipeline.scan import scan
 from tomogram.reference.recipe import REFERENCE
 from tomogram.reference.train import save, untrained
 
@@ -41,4 +43,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the microworld, as it is before training."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save(untrained(TINY), TINY, folder, torch.float32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_scan(tiny_model: Path, tiny_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished scan of the tiny model, to be read or copied and not to be written to."""
+    folder = tmp_path_factory.mktemp("scans") / "tiny"
+    scan(load(tiny_model), out=folder, plan=tiny_plan)
     return folder

@@ -14,11 +14,13 @@ from tomogram.cli.evaluate import evaluate
 from tomogram.cli.explain import explain
 from tomogram.cli.graph import graph
 from tomogram.cli.harvest import harvest
+from tomogram.cli.label import label
 from tomogram.cli.organism import organism
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
 from tomogram.cli.scan import scan
 from tomogram.cli.seal import app as seal
+from tomogram.cli.search import search
 from tomogram.cli.selftest import selftest
 from tomogram.cli.steer import steer
 from tomogram.cli.trace import trace
@@ -59,11 +61,13 @@ app.command()(evaluate)
 app.command()(explain)
 app.command()(graph)
 app.command()(harvest)
+app.command()(label)
 app.add_typer(organism, name="organism")
 app.add_typer(reference, name="reference")
 app.command()(report)
 app.command()(scan)
 app.add_typer(seal, name="seal")
+app.command()(search)
 app.command()(selftest)
 app.command()(steer)
 app.command()(trace)

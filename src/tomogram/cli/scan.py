@@ -67,6 +67,11 @@ def summary(tomogram) -> str:  # type: ignore[no-untyped-def]  # the type would 
     latents = [group for group in manifest.groups if group.kind == "latent"]
     live, passing = (sum(getattr(g, name) for g in latents) for name in ("live", "passing"))
     lines.append(f"  {live:,} live features, {passing:,} with a label that passes its test")
+    units = sum(group.units for group in manifest.groups)
+    tables = (tomogram.folder / "features").glob("*.parquet")
+    size = sum(path.stat().st_size for path in tables)
+    if units:
+        lines.append(f"  tables of {size / units / 1_000:.2f} MB for 1,000 features")
     if manifest.concepts is not None:
         means = manifest.concepts.means
         lines.append(

@@ -5,31 +5,36 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tomogram.dictionaries import kernels
+from tomogram.dictionaries.auxiliary import AUX_WEIGHT, unexplained_by_dead
+from tomogram.dictionaries.dictionary import Dictionary, Objective, fraction_missed
 from tomogram.dictionaries.latents import Latents
 from tomogram.dictionaries.shape import Shape
-from tomogram.dictionaries.topk import TopK
+from tomogram.store.errors import TomogramError
 
 # The threshold follows the batches with this much of its old value kept at each step.
 _MEMORY = 0.99
 
 
-class BatchTopK(TopK):
+class BatchTopK(Dictionary):
     """In training, the tokens · k largest positive scores of the whole batch fire.
 
     A batch's smallest firing score, averaged over the training, is the threshold above which a
     latent fires afterwards, so that a token's code does not depend on its neighbours.
-    The loss is that of TopK, FVU + AuxK.
+    Loss of a batch x [tokens d_in], y [tokens d_out]: that of TopK, FVU + AuxK.
     """
 
     kind: ClassVar[str] = "batch_topk"
     threshold: Float[Tensor, ""]
 
     def __init__(self, shape: Shape, d_dict: int, *, k: int) -> None:
-        super().__init__(shape, d_dict, k=k)
+        super().__init__(shape, d_dict)
+        if not 1 <= k <= d_dict:
+            raise TomogramError(f"k must lie between 1 and the {d_dict} latents, not at {k}.")
+        self.k = k
         # Negative until the first batch: no threshold is known yet.
         self.register_buffer("threshold", torch.tensor(-1.0))
 
@@ -41,6 +46,19 @@ class BatchTopK(TopK):
         """All latents whose score is positive and above the threshold."""
         scores = self.scores(x)
         return Latents.of((scores * (scores > self.threshold)).relu())
+
+    def objective(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        dead: Bool[Tensor, " d_dict"],
+    ) -> Objective:
+        """See the class. Updates the threshold."""
+        latents, by_latent = self._encode_batch(x)
+        missed, residual = self.missed(x, y, latents, by_latent)
+        fvu = fraction_missed(y, missed, self.across)
+        loss = fvu + AUX_WEIGHT * unexplained_by_dead(self, x, residual, dead)
+        return Objective(loss, fvu.detach(), latents)
 
     @torch.no_grad()
     def start(
@@ -58,8 +76,7 @@ class BatchTopK(TopK):
         super().stretch(factor)
         self.threshold.mul_(factor)
 
-    def _encode_batch(self, x: Tensor) -> tuple[Latents, kernels.ByLatent | None]:
-        """The batch's best; updates the threshold."""
+    def _encode_batch(self, x: Tensor) -> tuple[Latents, kernels.ByLatent]:
         with torch.no_grad():
             known, indices, fires = self._winners(x)
             self._remember(known, fires)

@@ -59,6 +59,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     started = Barrier(threads)
 
     def begin() -> None:
+        # A thread's first question after its number takes over the number set last: asked first.
+        torch.get_num_threads()
         torch.set_num_threads(1)
         started.wait()
 

@@ -51,15 +51,11 @@ class TopK(Dictionary):
         dead: Bool[Tensor, " d_dict"],
     ) -> Objective:
         """See the class. Both terms touch only the latents they use."""
-        latents, by_latent = self._encode_batch(x)
+        latents, by_latent = self._encode(x)
         missed, residual = self.missed(x, y, latents, by_latent)
         fvu = fraction_missed(y, missed, self.across)
         loss = fvu + AUX_WEIGHT * unexplained_by_dead(self, x, residual, dead)
         return Objective(loss, fvu.detach(), latents)
-
-    def _encode_batch(self, x: Tensor) -> tuple[Latents, kernels.ByLatent | None]:
-        """The latents that fire in training."""
-        return self._encode(x)
 
     def _encode(self, x: Tensor) -> tuple[Latents, kernels.ByLatent | None]:
         known, indices, wins = self.across.search(x, self.W_enc, self.b_enc, self.k)

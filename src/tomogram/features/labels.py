@@ -51,6 +51,18 @@ class Label:
     """Mean of recall and of the share of silent tokens that the rule leaves out."""
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What rules say of text that neither learning nor choosing saw, and what is so."""
+
+    tokens: Int[np.ndarray, " scored"]
+    """Which tokens of the sampled rows these are."""
+    said: sparse.csr_array
+    """[scored units], 1 where a unit's rule says that it fires; empty for a unit without a rule."""
+    fired: sparse.csr_array
+    """[scored units], the weight of each firing (`rules.Tally`)."""
+
+
 class Labeller:
     """Labels families from one sample of rows, whose tokens and marks are worked out once."""
 
@@ -71,13 +83,7 @@ class Labeller:
     def label(self, observation: Observation) -> list[Label | None]:
         """A label for each unit of a family, or None where no rule fits or nothing fired."""
         firing = self._firing(observation)
-        rules = {kind: learn(self._marks[kind], firing, self._learned) for kind in KINDS}
-        whole = sparse.csr_array(np.ones((1, len(self._chosen)), np.float32))
-        fired = firing[self._chosen]
-        fit = np.concatenate(
-            [Tally.of(self._said(k, rules[k], self._chosen), fired, whole).f1() for k in KINDS]
-        )
-        best = fit.argmax(0)
+        rules, best, fit = self._fitted(firing)
         clusters = self._clusters(self._scored)
         labels: list[Label | None] = [None] * observation.family.size
         for number, kind in enumerate(KINDS):
@@ -89,6 +95,30 @@ class Labeller:
                 for label in _labels(self._marks[kind], rule, units, tally, len(self._scored)):
                     labels[label.unit] = label
         return labels
+
+    def predictions(self, observation: Observation) -> Predictions:
+        """Where each unit's rule says that it fires on the last part, and where it does."""
+        firing = self._firing(observation)
+        rules, best, fit = self._fitted(firing)
+        size = observation.family.size
+        said = sparse.csr_array((len(self._scored), size), dtype=np.float32)
+        for number, kind in enumerate(KINDS):
+            holds = ((best == number) & (fit[number] >= FITS)).astype(np.float32)
+            said = said + self._said(kind, rules[kind], self._scored) @ sparse.diags_array(holds)
+        said.eliminate_zeros()
+        return Predictions(self._scored, sparse.csr_array(said), firing[self._scored])
+
+    def _fitted(
+        self, firing: sparse.csr_array
+    ) -> tuple[dict[Kind, sparse.csc_array], np.ndarray, np.ndarray]:
+        """Rules of every kind, the best kind of each unit, and the F1 of all of them."""
+        rules = {kind: learn(self._marks[kind], firing, self._learned) for kind in KINDS}
+        whole = sparse.csr_array(np.ones((1, len(self._chosen)), np.float32))
+        fired = firing[self._chosen]
+        fit = np.concatenate(
+            [Tally.of(self._said(k, rules[k], self._chosen), fired, whole).f1() for k in KINDS]
+        )
+        return rules, fit.argmax(0), fit
 
     def _said(
         self, kind: Kind, rule: sparse.csc_array, part: Int[np.ndarray, " part"]

@@ -21,6 +21,7 @@ from tomogram.activations.stream import Batch as Activations
 from tomogram.activations.stream import stream
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.features.exemplars import Batch, Keeper
+from tomogram.features.sketches import Sketch
 from tomogram.features.statistics import Statistics, scale_of
 from tomogram.features.units import (
     NEURON_RATE,
@@ -94,6 +95,7 @@ class Observation:
     top: Keeper
     spread: Keeper
     sample: Sample
+    sketch: Sketch
 
     def merge(self, other: Observation) -> Observation:
         """What one pass over both texts would have found."""
@@ -105,6 +107,7 @@ class Observation:
             self.top.merge(other.top),
             self.spread.merge(other.spread),
             self.sample.merge(other.sample),
+            self.sketch.merge(other.sketch),
         )
 
 
@@ -185,6 +188,7 @@ class _Watch:
         self.statistics = Statistics.empty(size, reader.scale)
         self.top = Keeper("top", size, top)
         self.spread = Keeper("spread", size, spread)
+        self.sketch = Sketch(size)
         self.samples: list[Sample] = []
 
     def add(self, activations: Activations, batch: Batch, sampled: np.ndarray) -> None:
@@ -192,6 +196,7 @@ class _Watch:
         self.statistics.add(firings, len(batch.position))
         self.top.add(firings, batch)
         self.spread.add(firings, batch)
+        self.sketch.add(firings, batch.position)
         kept = firings[sampled[firings.token // batch.context]]
         columns = (batch.position[kept.token], kept.unit, kept.activation)
         self.samples.append(Sample(activations.rows[sampled], *columns))
@@ -200,7 +205,12 @@ class _Watch:
         none = np.zeros(0, np.int64)
         samples = self.samples or [Sample(none, none, none, np.zeros(0, np.float32))]
         return Observation(
-            self.reader.family, self.statistics, self.top, self.spread, Sample.joined(samples)
+            self.reader.family,
+            self.statistics,
+            self.top,
+            self.spread,
+            Sample.joined(samples),
+            self.sketch,
         )
 
 

@@ -7,7 +7,7 @@ tokens are ids. Only the label is words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +24,12 @@ from tomogram.features.groups import rank
 from tomogram.features.labels import Label
 from tomogram.features.phrases import phrase
 from tomogram.features.promoted import Promoted
+from tomogram.features.related import FORMAT, FORMAT_KEY, RELATED
 from tomogram.features.statistics import BINS
 from tomogram.features.survey import Observation
 from tomogram.store.atomic import writing
 from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
-
-FORMAT = 1
-_FORMAT_KEY = "tomogram.features"
 
 FEATURES = pa.schema(
     [
@@ -64,7 +62,7 @@ FEATURES = pa.schema(
         ("label_recall", pa.float64()),
         ("label_balanced_accuracy", pa.float64()),
     ],
-    metadata={_FORMAT_KEY: str(FORMAT)},
+    metadata={FORMAT_KEY: str(FORMAT)},
 )
 
 EXEMPLARS = pa.schema(
@@ -80,8 +78,10 @@ EXEMPLARS = pa.schema(
         ("peak", pa.float32()),  # largest activation around it
         ("activations", pa.binary(2 * REACH + 1)),  # of the tokens around, in units of peak / 255
     ],
-    metadata={_FORMAT_KEY: str(FORMAT)},
+    metadata={FORMAT_KEY: str(FORMAT)},
 )
+
+_ROWS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
 
 
 class Tables:
-    """Read access to a folder's `features.parquet` and `exemplars.parquet`.
+    """Read access to a folder's `features.parquet`, `exemplars.parquet` and `related.parquet`.
 
     Raises:
         TomogramError: a file is missing, damaged, or of a newer format than this version reads.
@@ -201,20 +201,52 @@ class Tables:
         self._database = duckdb.connect(config={"enable_external_access": "false"})
         for name in ("features", "exemplars"):
             self._database.register(name, _dataset(folder / f"{name}.parquet"))
+        beside = folder / "related.parquet"
+        # Scans of the first version have no such table; nothing is known of relations there.
+        related = _dataset(beside) if beside.exists() else RELATED.empty_table()
+        self._database.register("related", related)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows of a DuckDB query over the tables `features` and `exemplars`.
+        """Rows of a DuckDB query over the tables `features`, `exemplars` and `related`.
 
         Raises:
             TomogramError: the query is not valid, or a file is damaged.
         """
-        try:
+        with _answering():
             found = self._database.execute(sql, list(parameters))
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        except (duckdb.Error, pa.ArrowException) as error:
-            first = str(error).splitlines()[0]
-            raise TomogramError(f"The feature tables cannot answer: {first}") from error
+
+    def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, np.ndarray]:
+        """The same as arrays, one a column.
+
+        Raises:
+            TomogramError: the query is not valid, or a file is damaged.
+        """
+        with _answering():
+            found = self._database.sql(sql, params=list(parameters)).to_arrow_table()
+        return {
+            name: column.combine_chunks().to_numpy(zero_copy_only=False)
+            for name, column in zip(found.column_names, found.columns, strict=True)
+        }
+
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
+        """The rows of a query one by one, for answers too long to hold.
+
+        No other query may be asked until the last row has been taken.
+
+        Raises:
+            TomogramError: the query is not valid, or a file is damaged.
+        """
+        with _answering():
+            cursor = self._database.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or ()]
+        while True:
+            with _answering():
+                some = cursor.fetchmany(_ROWS_AT_ONCE)
+            if not some:
+                return
+            yield from (dict(zip(names, row, strict=True)) for row in some)
 
     def unit(self, family: str, unit: int) -> dict[str, Any]:
         """The row of one unit.
@@ -240,21 +272,31 @@ class Tables:
         )
         try:
             return [
-                excerpt(text.tokens, text.documents, row["position"], _activations(row))
+                excerpt(text.tokens, text.documents, row["position"], window_of(row))
                 for row in rows
             ]
         except ValueError as error:
             raise TomogramError(f"The exemplars are of another text: {error}.") from error
 
 
-def _activations(row: dict[str, Any]) -> np.ndarray:
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        first = str(error).splitlines()[0]
+        raise TomogramError(f"The feature tables cannot answer: {first}") from error
+
+
+def window_of(row: Mapping[str, Any]) -> np.ndarray:
+    """Activations around the exemplar of a row with `activations` and `peak`."""
     return np.frombuffer(row["activations"], np.uint8) * np.float32(row["peak"] / 255)
 
 
 def _dataset(path: Path) -> pa.dataset.Dataset:
     try:
         dataset = pa.dataset.dataset(path, format="parquet")
-        stated = int((dataset.schema.metadata or {}).get(_FORMAT_KEY.encode(), b"0"))
+        stated = int((dataset.schema.metadata or {}).get(FORMAT_KEY.encode(), b"0"))
     except FileNotFoundError as error:
         raise TomogramError(f"There is no table at {path}.") from error
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.features.labels import Label, Labeller
@@ -14,6 +16,7 @@ from tomogram.features.promoted import (
     neuron_directions,
     promoted,
 )
+from tomogram.features.related import related, write_related
 from tomogram.features.survey import Observation, readers, survey
 from tomogram.features.tables import Described, write_tables
 from tomogram.pipeline.session import Session
@@ -27,7 +30,7 @@ from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 from tomogram.text.spelling import load_spelling
 
-VERSION = 1
+VERSION = 2
 PASSES = 0.5
 """A label passes its test when its F1 on unseen text is surely above this (95 % interval)."""
 
@@ -75,7 +78,8 @@ def _body(
             session.model, read, found, batch_rows=session.batch_rows, advance=task.advance
         )
     labeller = Labeller(read, next(iter(observed.values())).sample.rows)
-    effects = _promoted(session, dictionaries)
+    directions = _directions(session, dictionaries)
+    effects = _promoted(session, directions)
     families = []
     with progress.task("labels", total=len(observed), unit="families") as task:
         for name, observation in observed.items():
@@ -83,6 +87,9 @@ def _body(
             task.advance()
     spelling = load_spelling(session.folder / "text" / "vocabulary.json")
     write_tables(families, spelling, work.results)
+    with progress.task("related units", total=1, unit="tables") as task:
+        write_related(related(list(observed.values()), directions), work.results)
+        task.advance()
     counts = Surveyed(
         groups=tuple(_group(f.observation, f.labels) for f in families),
         labelled=_labelled(families),
@@ -91,13 +98,22 @@ def _body(
     write_bytes(work.results / "counts.json", data.encode("ascii"))
 
 
-def _promoted(session: Session, dictionaries: Sequence[Dictionary]) -> dict[str, Promoted | None]:
+def _directions(
+    session: Session, dictionaries: Sequence[Dictionary]
+) -> dict[str, Float[Tensor, "units d_model"] | None]:
+    """What each family's units write into the residual stream, by the family's name."""
+    directions = {d.name: latent_directions(session.model, d) for d in dictionaries}
+    return directions | {
+        f"neurons.{n}": neuron_directions(session.model, n) for n in session.neuron_layers
+    }
+
+
+def _promoted(
+    session: Session, directions: Mapping[str, Float[Tensor, "units d_model"] | None]
+) -> dict[str, Promoted | None]:
     """What each family's units do to the logits, by the family's name."""
-    model = session.model
-    directions = {d.name: latent_directions(model, d) for d in dictionaries}
-    directions |= {f"neurons.{n}": neuron_directions(model, n) for n in session.neuron_layers}
     return {
-        name: None if found is None else promoted(model, found)
+        name: None if found is None else promoted(session.model, found)
         for name, found in directions.items()
     }
 

@@ -1,0 +1,1 @@
+"""Labellers: whatever can say in words what a feature stands for, behind one small interface."""

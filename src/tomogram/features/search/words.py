@@ -1,0 +1,111 @@
+"""Search by words: full text over labels, the words a unit fires on, their context, and what it
+promotes.
+
+The index is SQLite's FTS5, which is part of Python; DuckDB's full-text extension is fetched from
+the network when it is first used, so it cannot be had offline. The index holds no text, only which
+word stands in which column of which unit. Hits are ranked by BM25 (Robertson and Zaragoza 2009)
+with a weight for each column.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomogram.store.errors import TomogramError
+
+FORMAT = 1
+WEIGHTS = {"label": 8.0, "fires": 6.0, "promoted": 2.0, "context": 1.0}
+"""The columns, and how much a word counts in each."""
+LONGEST = 2_000
+"""Characters of a column that are looked at; a token may be megabytes long."""
+_WORD = re.compile(r"\w+")
+_MOST_WORDS = 32
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What can be found of one unit."""
+
+    number: int
+    label: str
+    fires: str
+    """The words it fires on in its exemplars."""
+    context: str
+    """The words around them."""
+    promoted: str
+
+
+def build(entries: Iterable[Entry], path: Path) -> None:
+    """Write the index of some units to a new file."""
+    database = sqlite3.connect(path)
+    try:
+        # Determined by the entries alone, and nobody reads before it is whole.
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute(f"PRAGMA user_version = {FORMAT}")
+        database.execute(
+            f"CREATE VIRTUAL TABLE units USING fts5({', '.join(WEIGHTS)}, content='',"
+            " detail=column, tokenize='porter unicode61')"
+        )
+        database.executemany(
+            f"INSERT INTO units(rowid, {', '.join(WEIGHTS)}) VALUES (?, ?, ?, ?, ?)",
+            (
+                (
+                    entry.number,
+                    *(getattr(entry, column).replace("\0", " ")[:LONGEST] for column in WEIGHTS),
+                )
+                for entry in entries
+            ),
+        )
+        database.execute("INSERT INTO units(units) VALUES ('optimize')")
+        database.commit()
+        database.execute("VACUUM")
+    finally:
+        database.close()
+
+
+class WordIndex:
+    """Read access to an index of words.
+
+    Raises TomogramError where the file is missing, damaged, or newer than this version reads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise TomogramError(f"There is no index of words at {path}.")
+        self._path = path
+        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        try:
+            self._database = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            (stated,) = self._database.execute("PRAGMA user_version").fetchone()
+            self._database.execute("SELECT count(*) FROM units WHERE units MATCH 'a'").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise TomogramError(f"{path} is no index of words, or is damaged.") from error
+        if stated != FORMAT:
+            raise TomogramError(f"{path} has the format {stated}; this version reads {FORMAT}.")
+
+    def find(self, query: str, *, limit: int) -> list[tuple[int, float]]:
+        """Units in which any word of a query stands, best first, with their BM25 scores.
+
+        A query is plain words; nothing in it is an operator.
+
+        Raises TomogramError where it holds no word, or the index is damaged.
+        """
+        words = list(dict.fromkeys(_WORD.findall(query.lower())))[:_MOST_WORDS]
+        if not words:
+            raise TomogramError("The search holds no word.")
+        match = " OR ".join(f'"{word}"' for word in words)
+        weights = ", ".join(map(str, WEIGHTS.values()))
+        try:
+            rows = self._database.execute(
+                f"SELECT rowid, bm25(units, {weights}) AS cost FROM units WHERE units MATCH ?"
+                " ORDER BY cost, rowid LIMIT ?",
+                (match, limit),
+            ).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise TomogramError(f"{self._path} is damaged.") from error
+        return [(int(number), -float(cost)) for number, cost in rows]

@@ -1,0 +1,264 @@
+"""Searching a tomogram: its tables, the indices made of them, and the model where one is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.features.reading import read
+from tomogram.features.search import words
+from tomogram.features.search.catalogue import Catalogue, catalogue
+from tomogram.features.search.entries import entries
+from tomogram.features.search.examples import evidence, ranked
+from tomogram.features.search.hits import Hit, hits
+from tomogram.features.search.meaning import SentenceEncoder, nearest
+from tomogram.features.search.promotes import promoting, spelled
+from tomogram.features.search.prompt import PromptReading, read_prompt
+from tomogram.features.search.similar import Likeness, similar
+from tomogram.features.search.words import Entry, WordIndex
+from tomogram.models.model import Model
+from tomogram.pipeline.labels import best_labels
+from tomogram.pipeline.scanned import scanned_dictionaries, scanned_model
+from tomogram.report.tomogram import Tomogram, open_tomogram
+from tomogram.store import progress
+from tomogram.store.atomic import writing
+from tomogram.store.digest import digest_file, digest_json
+from tomogram.store.errors import TomogramError
+from tomogram.store.lock import exclusive
+from tomogram.store.stage import Stage, Work
+
+VERSION = 1
+LIMIT = 10
+"""Hits a search gives, unless told otherwise."""
+_SPARE = 16
+"""Found for each hit asked for, so that enough stand when near-duplicates are put together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """All the ways to find a feature of one tomogram.
+
+    Every method raises TomogramError where what it needs is missing or damaged.
+    """
+
+    tomogram: Tomogram
+    model_source: str | Path | Model | None = None
+    """The model that was scanned; the shipped one when None. Only read where a text is given."""
+    dictionaries_source: str | Path | None = None
+    """Where the scan's dictionaries are, for one that brought its own."""
+    encoder_source: str | Path | None = None
+    """A sentence encoder, for search by meaning."""
+
+    def by_words(self, query: str, *, limit: int = LIMIT, grouped: bool = True) -> list[Hit]:
+        """Full text over labels, the words features fire on, their context, and promoted tokens."""
+        found = self._words.find(query, limit=limit * _SPARE)
+        return hits(found, self.catalogue, limit=limit, grouped=grouped)
+
+    def by_meaning(self, query: str, *, limit: int = LIMIT, grouped: bool = True) -> list[Hit]:
+        """Cosine of the query and each feature's label and words, under the sentence encoder."""
+        vectors, numbers = self._vectors
+        query_vector = self._encoder.encode([query])[0]
+        found = nearest(vectors, numbers, query_vector, limit * _SPARE)
+        return hits(found, self.catalogue, limit=limit, grouped=grouped)
+
+    def by_examples(
+        self, sentences: Sequence[str], *, limit: int = LIMIT, grouped: bool = True
+    ) -> list[Hit]:
+        """Features that some sentences have in common (`features.search.examples`)."""
+        return self.by_token_examples(
+            [self._tokens(text) for text in sentences], limit=limit, grouped=grouped
+        )
+
+    def by_token_examples(
+        self, examples: Sequence[Sequence[int]], *, limit: int = LIMIT, grouped: bool = True
+    ) -> list[Hit]:
+        """The same of examples given as tokens."""
+        scores = self.example_scores(examples)
+        return hits(ranked(scores, limit * _SPARE), self.catalogue, limit=limit, grouped=grouped)
+
+    def example_scores(self, examples: Sequence[Sequence[int]]) -> np.ndarray:
+        """Evidence of every unit for being what examples have in common, [units] of the catalogue;
+        −inf for the sides of neurons, which are not read here."""
+        reading = read(self.model, self.dictionaries, examples)
+        opening = getattr(self.model.tokenizer, "bos_token_id", None)
+        skip = int(all(text[0] == opening for text in reading.texts))
+        lengths = np.array([len(text) - skip for text in reading.texts])
+        scores = np.full(len(self.catalogue), -np.inf)
+        for dictionary in self.dictionaries:
+            histogram, tokens = self._histogram(dictionary.name)
+            strongest = reading.strongest(dictionary.name, dictionary.d_dict, skip=skip)
+            first = self.catalogue.number(dictionary.name, 0)
+            scores[first : first + dictionary.d_dict] = evidence(
+                sparse.csr_array(strongest), lengths, histogram, tokens
+            )
+        return scores
+
+    def by_promoted(
+        self, word: str, *, limit: int = LIMIT, suppressing: bool = False, grouped: bool = True
+    ) -> list[Hit]:
+        """Features that push a token up, or down, when they fire."""
+        found = promoting(
+            self.tomogram.features,
+            self.catalogue,
+            spelled(word, self.tomogram.spelling),
+            limit=limit * _SPARE,
+            suppressing=suppressing,
+        )
+        return hits(found, self.catalogue, limit=limit, grouped=grouped)
+
+    def like(
+        self, family: str, unit: int, likeness: Likeness = "cofires", *, limit: int = LIMIT
+    ) -> list[Hit]:
+        """Features that fire with one, resemble it, or say the same in the next layers."""
+        found = similar(self.tomogram.features, self.catalogue, family, unit, likeness)
+        return hits(found, self.catalogue, limit=limit, grouped=False)
+
+    def in_prompt(self, prompt: str, target: str | None = None) -> PromptReading:
+        """What fires in a prompt, and what matters for the next token.
+
+        Args:
+            target: the next token; the model's likeliest one when None.
+        """
+        wanted = None if target is None else self._one_token(target)
+        return read_prompt(self.model, self.dictionaries, self._tokens(prompt), target=wanted)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Every unit by number, with its label and its groups."""
+        return catalogue(self.tomogram.features, best_labels(self.tomogram))
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that was scanned; another one is refused."""
+        return scanned_model(self.tomogram, self.model_source)
+
+    @cached_property
+    def dictionaries(self) -> tuple[Dictionary, ...]:
+        """The dictionaries of the scan, as the tables name them."""
+        return scanned_dictionaries(self.tomogram, self.model, self.dictionaries_source)
+
+    @cached_property
+    def _words(self) -> WordIndex:
+        stage = Stage(self.tomogram.folder, "search", VERSION, self._inputs())
+        path = self._made(stage, lambda work: self._build(work.results / "words.sqlite"))
+        return WordIndex(path / "words.sqlite")
+
+    def _made(self, stage: Stage, body: Callable[[Work], None]) -> Path:
+        """The results of a stage; where they stand, the folder may be read-only."""
+        if stage.done():
+            return stage.path
+        with exclusive(self.tomogram.folder):
+            return stage.run(body)
+
+    def _inputs(self) -> str:
+        tables = [
+            self.tomogram.folder / "features" / f"{name}.parquet"
+            for name in ("features", "exemplars")
+        ]
+        return digest_json(
+            {
+                "tables": [digest_file(path) for path in tables],
+                "text": self.tomogram.text.digest,
+                "labels": [label or "" for label in self.catalogue.labels],
+            }
+        )
+
+    def _build(self, path: Path) -> None:
+        total = int((self.catalogue.rate > 0).sum())
+        found = entries(
+            self.tomogram.features, self.catalogue, self.tomogram.text, self.tomogram.spelling
+        )
+        with (
+            progress.task("index of words", total=total, unit="units") as task,
+            writing(path) as temporary,
+        ):
+            words.build(_counted(found, task), temporary)
+
+    @cached_property
+    def _encoder(self) -> SentenceEncoder:
+        if self.encoder_source is None:
+            raise TomogramError("Search by meaning needs a sentence encoder; name one.")
+        return SentenceEncoder(self.encoder_source)
+
+    @cached_property
+    def _vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        from safetensors.numpy import load_file, save_file
+
+        def build(path: Path) -> None:
+            described = [
+                (entry.number, f"{entry.label} {entry.fires}".strip()[:400])
+                for entry in entries(
+                    self.tomogram.features,
+                    self.catalogue,
+                    self.tomogram.text,
+                    self.tomogram.spelling,
+                )
+            ]
+            texts = list(dict.fromkeys(text for _, text in described))
+            place = {text: i for i, text in enumerate(texts)}
+            with progress.task("meanings", total=len(texts), unit="texts") as task:
+                vectors = self._encoder.encode(texts, advance=task.advance).astype(np.float16)
+            order = np.array([place[text] for _, text in described], np.int64)
+            numbers = np.array([number for number, _ in described], np.int64)
+            save_file({"vectors": vectors[order], "numbers": numbers}, path)
+
+        inputs = digest_json({"words": self._inputs(), "encoder": self._encoder.digest})
+        stage = Stage(self.tomogram.folder, "search_meaning", VERSION, inputs)
+        path = self._made(stage, lambda work: build(work.results / "vectors.safetensors"))
+        found = load_file(path / "vectors.safetensors")
+        return found["vectors"], found["numbers"]
+
+    def _histogram(self, family: str) -> tuple[np.ndarray, int]:
+        if family not in self._histograms:
+            rows = self.tomogram.features.columns(
+                "SELECT histogram, tokens FROM features WHERE family = ? ORDER BY unit", (family,)
+            )
+            self._histograms[family] = np.array(rows["histogram"].tolist()), int(rows["tokens"][0])
+        return self._histograms[family]
+
+    @cached_property
+    def _histograms(self) -> dict[str, tuple[np.ndarray, int]]:
+        return {}
+
+    def _tokens(self, text: str) -> list[int]:
+        if self.model.tokenizer is None:
+            raise TomogramError(f"{self.model.name} has no tokenizer, so it cannot read words.")
+        ids = list(self.model.tokenizer(text)["input_ids"])
+        opening = self.model.tokenizer.bos_token_id
+        if opening is not None and ids[:1] != [opening]:
+            ids = [opening, *ids]
+        return ids
+
+    def _one_token(self, word: str) -> int:
+        ids = self.model.tokenizer(word, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1:
+            raise TomogramError(f"{word!r} is {len(ids)} tokens of the model, not one.")
+        return int(ids[0])
+
+
+def _counted(found: Iterable[Entry], task: progress.Task) -> Iterator[Entry]:
+    for entry in found:
+        yield entry
+        task.advance()
+
+
+def open_search(
+    folder: str | Path,
+    model: str | Path | Model | None = None,
+    *,
+    dictionaries: str | Path | None = None,
+    encoder: str | Path | None = None,
+) -> Search:
+    """Search the features of a finished scan's folder.
+
+    Indices are made at the first search that needs them and kept beside the tables.
+
+    Raises TomogramError where there is no finished scan.
+    """
+    return Search(open_tomogram(folder), model, dictionaries, encoder)

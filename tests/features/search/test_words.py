@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tomogram.features.search.words import Entry, WordIndex, build
+from tomogram.store.errors import TomogramError
+
+ENTRIES = [
+    Entry(3, "on “ dog”", "dog dogs", "barked loudly", "bone"),
+    Entry(7, "", "cat", "the dog ran", "milk"),
+    Entry(9, "", "<script>alert(1)</script>", "x" * 100_000, "\x00 \u202e end"),
+]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> WordIndex:
+    path = tmp_path / "it's [a] path?.sqlite"
+    build(ENTRIES, path)
+    return WordIndex(path)
+
+
+def numbers(index: WordIndex, query: str) -> list[int]:
+    return [number for number, _ in index.find(query, limit=5)]
+
+
+def test_a_word_of_the_label_counts_more_than_one_of_the_context(index: WordIndex) -> None:
+    assert numbers(index, "dog") == [3, 7]
+    assert numbers(index, "Dogs!") == [3, 7]  # stems and capitals
+    assert numbers(index, "milk") == [7]
+    assert numbers(index, "cat bone") in ([7, 3], [3, 7])
+    assert numbers(index, "nothing") == []
+    scores = [score for _, score in index.find("dog", limit=5)]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("query", ["dog NOT cat", 'dog"', "label:dog", "dog*", "(dog", "dog; DROP"])
+def test_nothing_in_a_query_is_an_operator(index: WordIndex, query: str) -> None:
+    assert 3 in numbers(index, query)
+
+
+def test_hostile_text_is_words(index: WordIndex) -> None:
+    assert numbers(index, "<script>") == [9]
+    assert numbers(index, "end") == [9]
+    with pytest.raises(TomogramError, match="no word"):
+        index.find("?! \u202e", limit=5)
+
+
+def test_damaged_and_newer_files_are_refused(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "words.sqlite"
+    with pytest.raises(TomogramError, match="no index"):
+        WordIndex(path)
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(TomogramError, match="damaged"):
+        WordIndex(path)
+    path.unlink()
+    build(ENTRIES, path)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 9")
+    with pytest.raises(TomogramError, match="format 9"):
+        WordIndex(path)
