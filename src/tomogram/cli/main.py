@@ -17,6 +17,7 @@ from tomogram.cli.seal import app as seal
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
+from tomogram.cli.view import view
 from tomogram.store.errors import TomogramError
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ app.add_typer(seal, name="seal")
 app.command()(trace)
 app.command()(train)
 app.command()(verify)
+app.command()(view)
 
 
 def main() -> None:
