@@ -35,6 +35,8 @@ MOST = 500
 _SPARK = "0123456789"
 _WORDS = 12
 _LABEL = 300
+_READ = 2000
+"""Characters of a label that are searched; those of a list are fewer."""
 
 Key = tuple[str, int]
 """Family and number of the unit in it."""
@@ -83,12 +85,12 @@ class Catalogue:
         self._insert("spelled", [(i, inert(word).lower()) for i, word in enumerate(spelling)])
         self._ask(
             "CREATE TABLE listed AS SELECT family::VARCHAR AS family, unit, index, side, layer,"
-            " kind::VARCHAR AS kind, label, label_f1 AS score, label_f1_low AS low,"
+            f" kind::VARCHAR AS kind, left(label, {_READ}) AS label, label_f1 AS score, label_f1_low AS low,"
             " label_f1_high AS high, rate, largest, mean, count, histogram FROM features"
         )
         self._ask(
             "CREATE TABLE searched AS SELECT f.family::VARCHAR AS family, f.unit,"
-            " lower(coalesce(any_value(f.label), '')) || ' ' ||"
+            f" lower(left(coalesce(any_value(f.label), ''), {_READ})) || ' ' ||"
             " coalesce(string_agg(s.word, ' '), '') AS words"
             " FROM (SELECT family, unit, label, unnest(promoted || [-1]) AS token FROM"
             "   (SELECT family, unit, label, coalesce(promoted, []::INTEGER[]) AS promoted"
@@ -145,10 +147,10 @@ class Catalogue:
         )
         return {(row["family"], row["unit"]): {**row, "label": _label(row)} for row in found}
 
-    def everything(self, order: str = "layer, family, unit") -> list[dict[str, Any]]:
-        """All rows, for an export."""
-        found = self._ask(f"SELECT * FROM listing ORDER BY {order}")
-        return [{**listed(row), "words": row["words"]} for row in found]
+    def everything(self) -> list[dict[str, Any]]:
+        """All rows and the words they are found by, for an export."""
+        found = self._ask("SELECT * FROM listing ORDER BY layer, family, unit")
+        return [{**listed(row), "words": visible(row["words"])} for row in found]
 
     def unit(self, family: str, unit: int) -> dict[str, Any]:
         """The whole row of one unit as the table has it.
@@ -168,13 +170,6 @@ class Catalogue:
             " ORDER BY unit, kind, activation DESC, position",
             [family] if units is None else [family, list(units)],
         )
-
-    def silent(self, family: str) -> int:
-        """How many units of a family never fired."""
-        found = self._ask(
-            "SELECT count(*) AS n FROM listing WHERE family = ? AND count = 0", [family]
-        )
-        return int(found[0]["n"])
 
 
 def listed(row: Mapping[str, Any]) -> dict[str, Any]:

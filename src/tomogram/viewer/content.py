@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tomogram.features.exemplars import REACH, excerpt
+from tomogram.features.exemplars import excerpt
 from tomogram.features.statistics import bin_edges
 from tomogram.report import pictures
 from tomogram.report.charts.picture import Picture
@@ -79,14 +79,13 @@ class Content:
         return {
             **{name: record[name] for name in ("model", "text", "plan", "run", "not_measured")},
             "dictionaries": record["dictionaries"],
-            "families": [{**group, "edges": None} for group in record["groups"]],
+            "families": record["groups"],
             "readings": [
                 {"value": r.value, "words": r.words, "detail": r.detail} for r in readings(manifest)
             ],
             "comparison": comparison(manifest),
             "chapters": {name: [_picture(p) for p in found] for name, found in chapters.items()},
             "edges": bin_edges().tolist(),
-            "reach": REACH,
             "live": live,
         }
 

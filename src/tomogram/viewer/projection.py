@@ -3,7 +3,7 @@
 Neighbours on the map are neighbours by cosine: t-SNE (van der Maaten and Hinton 2008) of at most
 `LANDMARKS` directions, started from their principal components, and every other direction at the
 mean of its nearest landmarks, weighted by cosine. So a hundred thousand directions take little
-longer than three thousand. Distances between far groups mean nothing.
+longer than two thousand. Distances between far groups mean nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sklearn.manifold import TSNE
 
 from tomogram.features.exemplars import draw
 
-LANDMARKS = 3000
+LANDMARKS = 2000
 NEAREST = 3
 _COMPONENTS = 32
 _BLOCK = 4096
