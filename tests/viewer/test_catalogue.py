@@ -11,7 +11,7 @@ from tests.viewer.folder import write_scan
 from tomogram.models.model import Model
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.errors import TomogramError
-from tomogram.viewer.catalogue import Catalogue, Wanted, spark
+from tomogram.viewer.catalogue import Wanted, spark
 from tomogram.viewer.content import Content
 
 UNITS = sum(family.size for family in FAMILIES)
@@ -100,7 +100,7 @@ def test_a_truncated_table_is_refused_in_one_sentence(model: Model, tmp_path: Pa
     path = folder / "features" / "features.parquet"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(TomogramError, match="damaged"):
-        Catalogue(open_tomogram(folder))
+        Content(open_tomogram(folder))
 
 
 def test_a_hole_in_a_table_is_refused_in_one_sentence(model: Model, tmp_path: Path) -> None:
@@ -110,4 +110,4 @@ def test_a_hole_in_a_table_is_refused_in_one_sentence(model: Model, tmp_path: Pa
     data[4 : len(data) // 2] = b"\xff" * (len(data) // 2 - 4)
     path.write_bytes(data)
     with pytest.raises(TomogramError):
-        Catalogue(open_tomogram(folder))
+        Content(open_tomogram(folder))

@@ -44,7 +44,8 @@ def view(
     source = Source(model, dictionaries, device, dtype)
     with serve(content, Lazily(content.tomogram, source), port) as server:
         address = f"http://127.0.0.1:{server.server_address[1]}/"
-        typer.echo(dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)")
+        line = dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)"
+        print(line, flush=True)  # who reads it through a pipe waits for it
         if not no_browser:
             webbrowser.open(address)
         try:

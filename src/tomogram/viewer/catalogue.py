@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal
 
+from tomogram.features.tables import Tables
 from tomogram.report.tokens import inert, visible
-from tomogram.report.tomogram import Tomogram
 from tomogram.store.errors import TomogramError
 
 SORTS = {
@@ -76,10 +76,9 @@ class Catalogue:
         TomogramError: the tables are missing, damaged, or of a newer format.
     """
 
-    def __init__(self, tomogram: Tomogram) -> None:
-        self._tables = tomogram.features
+    def __init__(self, tables: Tables, spelling: Sequence[str]) -> None:
+        self._tables = tables
         self._lock = Lock()
-        spelling = tomogram.spelling
         # Vocabularies have one row a token; the words of promoted tokens are joined by SQL.
         self._ask("CREATE TABLE spelled (token INTEGER, word VARCHAR)")
         self._insert("spelled", [(i, inert(word).lower()) for i, word in enumerate(spelling)])

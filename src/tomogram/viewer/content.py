@@ -37,7 +37,7 @@ class Content:
 
     def __init__(self, tomogram: Tomogram) -> None:
         self.tomogram = tomogram
-        self.catalogue = Catalogue(tomogram)
+        self.catalogue = Catalogue(tomogram.features, tomogram.spelling)
         self._lock = Lock()
 
     @cached_property

@@ -12,7 +12,6 @@ from torch import Tensor
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
-from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
 from tomogram.text.packing import opening_token
 from tomogram.viewer.live import Live
@@ -84,7 +83,6 @@ def read_prompt(live: Live, text: str) -> dict[str, Any]:
         chances = last.detach().softmax(-1).topk(min(_NEXT, len(last)))
         return {
             "tokens": ids,
-            "words": [visible(live.spelling[t]) if t < len(live.spelling) else "" for t in ids],
             "next": _pairs(chances.indices, chances.values),
             "families": families,
             "depths": [str(site) for site in depths],

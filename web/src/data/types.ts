@@ -142,7 +142,6 @@ export interface MapOfFeatures {
 
 export interface PromptReading {
   tokens: number[];
-  words: string[];
   next: [number, number][];
   /** By dictionary and token: unit, activation, effect on the likeliest next token. */
   families: Record<string, [number, number, number][][]>;
