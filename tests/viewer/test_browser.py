@@ -193,12 +193,15 @@ def test_searching_filters_and_the_address_remembers(opened) -> None:
 
 def test_sorting_by_a_click_and_back(opened) -> None:
     page = opened().go("features")
-    page.click("text=Fires on")
-    header = page.locator("[role=columnheader]", has_text="Fires on").first
-    page.wait_for_selector("[aria-sort=descending] >> text=Fires on")
-    page.click("button >> text=Fires on")
-    page.wait_for_selector("[aria-sort=ascending] >> text=Fires on")
-    assert header.get_attribute("aria-sort") == "ascending"
+    button = page.get_by_role("button", name="Fires on", exact=True)
+    header = page.get_by_role("columnheader", name="Fires on", exact=True)
+    for order in ("descending", "ascending"):
+        button.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"[role=columnheader][aria-sort={order}].rate")
+        assert header.get_attribute("aria-sort") == order
+        assert button.evaluate("b => b === document.activeElement")
+    page.wait_for_selector(".units-row a")
 
 
 def test_hovering_a_token_shows_its_value_and_arrow_keys_do_too(opened) -> None:

@@ -80,14 +80,14 @@ class Catalogue:
         self._tables = tables
         self._lock = Lock()
         # Vocabularies have one row a token; the words of promoted tokens are joined by SQL.
-        self._ask("CREATE TABLE spelled (token INTEGER, word VARCHAR)")
+        self.query("CREATE TABLE spelled (token INTEGER, word VARCHAR)")
         self._insert("spelled", [(i, inert(word).lower()) for i, word in enumerate(spelling)])
-        self._ask(
+        self.query(
             "CREATE TABLE listed AS SELECT family::VARCHAR AS family, unit, index, side, layer,"
             f" kind::VARCHAR AS kind, left(label, {_READ}) AS label, label_f1 AS score, label_f1_low AS low,"
             " label_f1_high AS high, rate, largest, mean, count, histogram FROM features"
         )
-        self._ask(
+        self.query(
             "CREATE TABLE searched AS SELECT f.family::VARCHAR AS family, f.unit,"
             f" lower(left(coalesce(any_value(f.label), ''), {_READ})) || ' ' ||"
             " coalesce(string_agg(s.word, ' '), '') AS words"
@@ -96,20 +96,21 @@ class Catalogue:
             "    FROM features)) f"
             " LEFT JOIN spelled s ON s.token = f.token GROUP BY f.family, f.unit"
         )
-        self._ask(
+        self.query(
             "CREATE TABLE listing AS SELECT l.*, s.words FROM listed l"
             " JOIN searched s USING (family, unit) ORDER BY layer, family, unit"
         )
         for spare in ("listed", "searched", "spelled"):
-            self._ask(f"DROP TABLE {spare}")
+            self.query(f"DROP TABLE {spare}")
 
-    def _ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows of a DuckDB query, as `Tables.query` gives them, one question at a time."""
         with self._lock:
             return self._tables.query(sql, parameters)
 
     def _insert(self, table: str, rows: Sequence[tuple[int, str]]) -> None:
         numbers, words = [list(column) for column in zip(*rows, strict=True)] if rows else ([], [])
-        self._ask(f"INSERT INTO {table} SELECT unnest(?), unnest(?)", (numbers, words))
+        self.query(f"INSERT INTO {table} SELECT unnest(?), unnest(?)", (numbers, words))
 
     def rows(self, wanted: Wanted) -> dict[str, Any]:
         """The rows asked for, and how many there are in all.
@@ -126,8 +127,8 @@ class Catalogue:
             parameters.append(word)
         among = " AND ".join(where)
         direction = "DESC" if wanted.descending else "ASC"
-        total = self._ask(f"SELECT count(*) AS n FROM listing WHERE {among}", parameters)[0]["n"]
-        found = self._ask(
+        total = self.query(f"SELECT count(*) AS n FROM listing WHERE {among}", parameters)[0]["n"]
+        found = self.query(
             f"SELECT * EXCLUDE (words) FROM listing WHERE {among}"
             f" ORDER BY {SORTS[wanted.sort]} {direction} NULLS LAST, layer, family, unit"
             " LIMIT ? OFFSET ?",
@@ -139,7 +140,7 @@ class Catalogue:
         """Label and score of some units, by their keys."""
         if not keys:
             return {}
-        found = self._ask(
+        found = self.query(
             "SELECT family, unit, index, side, layer, label, score, rate FROM listing"
             " WHERE (family, unit) IN (SELECT unnest(?), unnest(?))",
             [[family for family, _ in keys], [unit for _, unit in keys]],
@@ -148,7 +149,7 @@ class Catalogue:
 
     def everything(self) -> list[dict[str, Any]]:
         """All rows and the words they are found by, for an export."""
-        found = self._ask("SELECT * FROM listing ORDER BY layer, family, unit")
+        found = self.query("SELECT * FROM listing ORDER BY layer, family, unit")
         return [{**listed(row), "words": visible(row["words"])} for row in found]
 
     def unit(self, family: str, unit: int) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class Catalogue:
     def exemplars(self, family: str, units: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """The exemplars of some units of a family, or of all, strongest first within a unit."""
         among = "" if units is None else " AND unit IN (SELECT unnest(?))"
-        return self._ask(
+        return self.query(
             "SELECT unit, kind::VARCHAR AS kind, octave, position, peak, activation, document,"
             f" activations FROM exemplars WHERE family = ?{among}"
             " ORDER BY unit, kind, activation DESC, position",

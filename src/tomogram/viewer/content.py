@@ -38,7 +38,8 @@ class Content:
     def __init__(self, tomogram: Tomogram) -> None:
         self.tomogram = tomogram
         self.catalogue = Catalogue(tomogram.features, tomogram.spelling)
-        self._lock = Lock()
+        # Drawing the map takes seconds, and other pages must not wait for it.
+        self._reading, self._drawing = Lock(), Lock()
 
     @cached_property
     def text(self) -> PackedText:
@@ -61,7 +62,7 @@ class Content:
         scores = {
             kind: [
                 row["score"]
-                for row in self.tomogram.features.query(
+                for row in self.catalogue.query(
                     "SELECT label_f1 AS score FROM features"
                     " WHERE kind = ? AND label_f1 IS NOT NULL AND count > 0",
                     [kind],
@@ -101,7 +102,7 @@ class Content:
         """
         row = self.catalogue.unit(family, unit)
         exemplars = self.catalogue.exemplars(family, [unit])
-        with self._lock:
+        with self._reading:
             found = self.directions
         return self._feature(row, exemplars, found.similar(family, unit),
                              found.neighbours(family, unit))  # fmt: skip
@@ -111,7 +112,7 @@ class Content:
         by_unit: dict[int, list[dict[str, Any]]] = {}
         for exemplar in self.catalogue.exemplars(family):
             by_unit.setdefault(exemplar["unit"], []).append(exemplar)
-        rows = self.tomogram.features.query(
+        rows = self.catalogue.query(
             "SELECT * FROM features WHERE family = ? ORDER BY unit", [family]
         )
         for row in rows:
@@ -217,7 +218,8 @@ class Content:
 
     @cached_property
     def _map(self) -> dict[str, Any]:
-        found = self.directions
+        with self._reading:
+            found = self.directions
         names = sorted(found.by_family, key=lambda n: (found.layer[n], n))
         if not names:
             return {"families": [], "places": [], "why": (
@@ -231,7 +233,7 @@ class Content:
             size = len(found.by_family[name])
             live = [
                 row["unit"]
-                for row in self.tomogram.features.query(
+                for row in self.catalogue.query(
                     "SELECT unit FROM features WHERE family = ? AND count > 0 ORDER BY unit", [name]
                 )
             ]
@@ -245,7 +247,7 @@ class Content:
 
     def map(self) -> dict[str, Any]:
         """Where each unit that fires lies on the map; drawn once, which takes some seconds."""
-        with self._lock:
+        with self._drawing:
             return self._map
 
 

@@ -40,7 +40,9 @@ class Directions:
             return []
         return self._nearest(family, rows[unit], n, but=unit)
 
-    def neighbours(self, family: str, unit: int, n: int = 3) -> list[tuple[str, list]]:
+    def neighbours(
+        self, family: str, unit: int, n: int = 3
+    ) -> list[tuple[str, list[tuple[Key, float]]]]:
         """For the dictionaries of the same kind one layer before and after, the nearest units."""
         rows = self.by_family.get(family)
         if rows is None:

@@ -98,21 +98,32 @@ export function FeaturesPage({ source, about, address }: PageProps) {
       {first.error ? (
         <Failure words={first.error} />
       ) : (
-        <Grid key={JSON.stringify(settled)} source={source} wanted={settled} total={first.value?.total ?? 0}
+        <Grid source={source} wanted={settled} total={first.value?.total ?? null}
           sort={(sort) => change(sort === wanted.sort ? { descending: !wanted.descending } : { sort, descending: sort !== "label" && sort !== "place" })} />
       )}
     </>
   );
 }
 
-function Grid(props: { source: Source; wanted: Wanted; total: number; sort: (column: string) => void }) {
-  const { source, wanted, total } = props;
+function Grid(props: { source: Source; wanted: Wanted; total: number | null; sort: (column: string) => void }) {
+  const { source, wanted } = props;
+  const total = props.total ?? 0;
   const scroller = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(600);
   const [active, setActive] = useState(0);
   const [pages, setPages] = useState<Map<number, Row[]>>(new Map());
   const asked = useRef(new Set<number>());
+  const question = JSON.stringify(wanted);
+
+  // Another question: nothing of the old answer stays, but the focus does.
+  useEffect(() => {
+    asked.current = new Set();
+    setPages(new Map());
+    setActive(0);
+    setTop(0);
+    if (scroller.current) scroller.current.scrollTop = 0;
+  }, [question]);
 
   const first = Math.max(0, Math.floor(top / HEIGHT) - 6);
   const last = Math.min(total, Math.ceil((top + height) / HEIGHT) + 6);
@@ -130,15 +141,16 @@ function Grid(props: { source: Source; wanted: Wanted; total: number; sort: (col
   useEffect(() => {
     if (!total) return;
     const [from = 0, to = 0] = settled.split("-").map(Number);
+    const mine = asked.current;
     for (let page = from; page <= to; page++) {
-      if (asked.current.has(page)) continue;
-      asked.current.add(page);
+      if (mine.has(page)) continue;
+      mine.add(page);
       source.features(wanted, page * PAGE, PAGE).then(
-        (found) => setPages((old) => new Map(old).set(page, found.rows)),
-        () => asked.current.delete(page),
+        (found) => mine === asked.current && setPages((old) => new Map(old).set(page, found.rows)),
+        () => mine.delete(page),
       );
     }
-  }, [settled, total]);
+  }, [settled, total, question]);
 
   const go = (to: number) => {
     const next = Math.max(0, Math.min(total - 1, to));
@@ -165,6 +177,7 @@ function Grid(props: { source: Source; wanted: Wanted; total: number; sort: (col
 
   const shown = Array.from({ length: Math.max(0, last - first) }, (_, i) => first + i);
   return (
+    <>
     <div class="units" ref={scroller} role="grid" aria-label="Features" aria-rowcount={total + 1} tabIndex={0}
       aria-activedescendant={total && active >= first && active < last ? `row-${active}` : undefined}
       onScroll={(event) => setTop(event.currentTarget.scrollTop)} onKeyDown={press}>
@@ -189,8 +202,9 @@ function Grid(props: { source: Source; wanted: Wanted; total: number; sort: (col
           );
         })}
       </div>
-      {total ? null : <p class="quiet nothing" role="status">Nothing fits.</p>}
     </div>
+    {props.total === 0 ? <p class="quiet nothing" role="status">Nothing fits.</p> : null}
+    </>
   );
 }
 
