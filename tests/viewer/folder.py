@@ -46,9 +46,7 @@ def manifest_of(model: Model) -> Manifest:
         neuron=Match(group="neurons.0", index=1, f1=0.42), probe=1.0, random=0.2,
     )  # fmt: skip
     assert base.concepts is not None
-    concepts = base.concepts.model_copy(
-        update={"concepts": (concept, *base.concepts.concepts[1:])}
-    )
+    concepts = base.concepts.model_copy(update={"concepts": (concept, *base.concepts.concepts[1:])})
     record = base.model.model_copy(update={"digest": model.digest, "name": "tiny"})
     return base.model_copy(update={"model": record, "groups": groups, "concepts": concepts})
 

@@ -336,7 +336,12 @@ def test_the_exported_site_sorts_and_filters_as_the_server_does(
     files = Opened(browser, exported)
     for window in (opened(), files):
         lists = []
-        for query in ("sort=rate&kind=all", "sort=label&descending=0", "state=labelled", "sort=place"):
+        for query in (
+            "sort=rate&kind=all",
+            "sort=label&descending=0",
+            "state=labelled",
+            "sort=place",
+        ):
             window.page.goto("about:blank")
             window.page.goto(f"{window.base}#/features?{query}")
             window.page.wait_for_selector(".units-row a")

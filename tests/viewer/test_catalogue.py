@@ -63,8 +63,7 @@ def test_words_are_found_in_labels_and_in_promoted_tokens(content: Content) -> N
     promoted = content.tomogram.spelling[3].strip()
     assert content.catalogue.rows(Wanted(words=promoted))["total"] == UNITS
     label = next(
-        row["label"]
-        for row in content.catalogue.rows(Wanted(state="labelled", limit=500))["rows"]
+        row["label"] for row in content.catalogue.rows(Wanted(state="labelled", limit=500))["rows"]
     )
     word = label.split("“ ")[1].split("”")[0]
     found = content.catalogue.rows(Wanted(words=word.upper(), limit=500))["rows"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.report.folder import PEAK, ROWS, CONTEXT, build_text
+from tests.report.folder import CONTEXT, PEAK, ROWS, build_text
 from tests.report.test_page import HOSTILE
 from tests.viewer.folder import write_scan
 from tomogram.models.model import Model
@@ -43,9 +43,8 @@ def test_similar_features_are_near_and_never_the_feature_itself(content: Content
     near = content.feature("resid_post.0", 0)["similar"]
     assert (near[0]["family"], near[0]["unit"]) == ("resid_post.0", 1)
     assert near[0]["cosine"] > 0.9
-    assert (0 not in [unit["unit"] for unit in near]) and near == sorted(
-        near, key=lambda unit: -unit["cosine"]
-    )
+    assert 0 not in [unit["unit"] for unit in near]
+    assert near == sorted(near, key=lambda unit: -unit["cosine"])
 
 
 def test_layers_beside_are_the_ones_beside(content: Content) -> None:
@@ -116,7 +115,7 @@ def test_dictionaries_of_another_scan_are_refused(model: Model, tmp_path: Path) 
 
 def test_hostile_tokens_leave_as_inert_text(model: Model, tmp_path: Path) -> None:
     words = [text for text in HOSTILE if "\ud800" not in text]
-    spelling = (words * 3)[: 24]
+    spelling = (words * 3)[:24]
     content = Content(open_tomogram(write_scan(tmp_path / "scan", model, spelling=spelling)))
     data = json.dumps(
         [

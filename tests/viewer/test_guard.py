@@ -11,7 +11,9 @@ from tomogram.viewer.guard import HEADERS, is_plain, refusal
 OWN = {"Host": "127.0.0.1:4747"}
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:4747", "localhost:4747", "LOCALHOST:4747", "[::1]:4747"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:4747", "localhost:4747", "LOCALHOST:4747", "[::1]:4747"]
+)
 def test_our_own_names_are_answered(host: str) -> None:
     assert refusal("/", {"Host": host}, 4747) == ""
     assert refusal("/", {"Host": host, "Origin": f"http://{host}"}, 4747) == ""

@@ -27,9 +27,7 @@ def ask(
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         given.setdefault("Content-Type", "application/json")
     skip = "Host" in given
-    connection.putrequest(
-        method or ("GET" if data is None else "POST"), path, skip_host=skip
-    )
+    connection.putrequest(method or ("GET" if data is None else "POST"), path, skip_host=skip)
     for name, value in given.items():
         connection.putheader(name, value)
     if data is not None:

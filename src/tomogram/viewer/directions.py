@@ -47,9 +47,7 @@ class Directions:
         rows = self.by_family.get(family)
         if rows is None:
             return []
-        return [
-            (name, self._nearest(name, rows[unit], n)) for name in self.beside(family) if name
-        ]
+        return [(name, self._nearest(name, rows[unit], n)) for name in self.beside(family) if name]
 
     def beside(self, family: str) -> tuple[str | None, str | None]:
         """The dictionaries of the same kind one place before and one after."""
