@@ -85,7 +85,8 @@ class Catalogue:
         self.query(
             "CREATE TABLE listed AS SELECT family::VARCHAR AS family, unit, index, side, layer,"
             f" kind::VARCHAR AS kind, left(label, {_READ}) AS label, label_f1 AS score,"
-            " label_f1_low AS low, label_f1_high AS high, rate, largest, mean, count, histogram FROM features"
+            " label_f1_low AS low, label_f1_high AS high, rate, largest, mean, count,"
+            " histogram FROM features"
         )
         self.query(
             "CREATE TABLE searched AS SELECT f.family::VARCHAR AS family, f.unit,"
