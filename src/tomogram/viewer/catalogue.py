@@ -110,7 +110,7 @@ class Catalogue:
             return self._tables.query(sql, parameters)
 
     def _insert(self, table: str, rows: Sequence[tuple[int, str]]) -> None:
-        numbers, words = [list(column) for column in zip(*rows, strict=True)] if rows else ([], [])
+        numbers, words = [number for number, _ in rows], [word for _, word in rows]
         self.query(f"INSERT INTO {table} SELECT unnest(?), unnest(?)", (numbers, words))
 
     def rows(self, wanted: Wanted) -> dict[str, Any]:
@@ -118,7 +118,8 @@ class Catalogue:
 
         Words are matched as they are, without any wildcard.
         """
-        where, parameters = [STATES[wanted.state]], []
+        where: list[str] = [STATES[wanted.state]]
+        parameters: list[Any] = []
         for column in ("family", "kind"):
             if getattr(wanted, column):
                 where.append(f"{column} = ?")

@@ -97,7 +97,9 @@ def directions(dictionaries: list[Dictionary], units: Mapping[str, int]) -> Dire
     Raises:
         TomogramError: a dictionary has another number of latents than its table.
     """
-    rows, layer, site = {}, {}, {}
+    rows: dict[str, np.ndarray] = {}
+    layer: dict[str, int] = {}
+    site: dict[str, str] = {}
     for dictionary in dictionaries:
         if dictionary.name not in units or dictionary.shape.writes[-1].kind not in _INTO_STREAM:
             continue

@@ -23,6 +23,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Sent with every answer."""
+LOOKED_AT = ("Host", "Origin", "Sec-Fetch-Site")
+"""The headers that decide whether a request is answered."""
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _PATH = re.compile(r"(/[A-Za-z0-9_.-]+)*/?")
 

@@ -18,7 +18,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.viewer import bundle
 from tomogram.viewer.catalogue import Wanted
 from tomogram.viewer.content import Content
-from tomogram.viewer.guard import HEADERS, refusal
+from tomogram.viewer.guard import HEADERS, LOOKED_AT, refusal
 from tomogram.viewer.live import Lazily
 from tomogram.viewer.prompt import read_prompt
 from tomogram.viewer.steer import steer
@@ -192,7 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus.OK
         try:
             asked = urlsplit(self.path)
-            why = refusal(asked.path, self.headers, self.server.server_address[1])
+            port = int(self.server.server_address[1])
+            why = refusal(asked.path, {name: self._only(name) for name in LOOKED_AT}, port)
             if why:
                 self.close_connection = True
                 raise Refused(HTTPStatus.FORBIDDEN, why)
@@ -218,6 +219,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+    def _only(self, name: str) -> str | None:
+        """A header's value; what is said twice is no value that anybody can trust."""
+        found = self.headers.get_all(name, [])
+        return ", ".join(found) if found else None
 
     def log_exception(self) -> None:
         """A bug keeps its traceback, on stderr."""
