@@ -13,8 +13,11 @@ function box(): HTMLElement {
   return found;
 }
 
+let shown: HTMLElement | SVGElement | null = null;
+
 export function showTip(target: HTMLElement | SVGElement) {
   const tip = box();
+  shown = target;
   const said = target.getAttribute("data-tip") ?? "";
   const words = target.tagName === "MARK" ? `${target.textContent?.trim()} ${said}` : said;
   tip.textContent = words;
@@ -27,7 +30,14 @@ export function showTip(target: HTMLElement | SVGElement) {
 }
 
 export function hideTip() {
+  shown = null;
   document.getElementById("tip")?.classList.remove("shown");
+}
+
+/** The label stays with what it belongs to while the page scrolls. */
+function follow() {
+  if (shown?.isConnected) showTip(shown);
+  else if (shown) hideTip();
 }
 
 /** Listens for the whole page. */
@@ -42,14 +52,14 @@ export function Tip() {
     document.addEventListener("pointerover", point);
     document.addEventListener("click", point);
     document.addEventListener("keydown", escape);
-    addEventListener("scroll", hideTip, true);
+    addEventListener("scroll", follow, true);
     addEventListener("hashchange", hideTip);
     box();
     return () => {
       document.removeEventListener("pointerover", point);
       document.removeEventListener("click", point);
       document.removeEventListener("keydown", escape);
-      removeEventListener("scroll", hideTip, true);
+      removeEventListener("scroll", follow, true);
       removeEventListener("hashchange", hideTip);
     };
   }, []);
