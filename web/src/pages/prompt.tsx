@@ -77,7 +77,7 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
     <>
       <section aria-labelledby="fires">
         <h2 id="fires">What fires</h2>
-        <p class="intro">Choose a token. The bar is the activation; the signed figure is how much the feature matters for the likeliest next token{likeliest ? <>, <Chip token={spell(likeliest[0])} /></> : null}: its effect on that logit, in nats, to first order.</p>
+        <p class="intro">Choose a token. The bar is the activation; the signed figure is how much the feature matters for the likeliest next token{likeliest ? <>, <Chip token={spell(likeliest[0])} /></> : null}: its effect on that logit, to first order.</p>
         <div class="token-strip" role="radiogroup" aria-label="Tokens of the text" ref={strip} onKeyDown={press}>
           {found.tokens.map((id, i) => (
             <button type="button" role="radio" aria-checked={i === at} tabIndex={i === at ? 0 : -1} onClick={() => setAt(i)}>
