@@ -152,7 +152,8 @@ def overflowing(page, width: int) -> list[str]:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     return page.evaluate(
         """() => [...document.querySelectorAll("body *")]
-            .filter((e) => !e.closest(".scroll, svg, .sr, .skip, .value-tip, .what *, .chip *, .token-strip button *")
+            .filter((e) => !e.closest(".scroll, svg, .sr, .skip, .value-tip")
+                && !e.closest(".what *, .chip *, .token-strip button *")  // cut with an ellipsis
                 && e.getBoundingClientRect().right > innerWidth + 1)
             .map((e) => e.className || e.tagName)"""
     )
