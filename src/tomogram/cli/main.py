@@ -26,6 +26,7 @@ from tomogram.cli.steer import steer
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
 from tomogram.cli.verify import verify
+from tomogram.cli.view import view
 from tomogram.store.errors import TomogramError
 
 app = typer.Typer(
@@ -73,6 +74,7 @@ app.command()(steer)
 app.command()(trace)
 app.command()(train)
 app.command()(verify)
+app.command()(view)
 
 
 def main() -> None:

@@ -17,19 +17,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tomogram.report import words
+from tomogram.report import pictures, words
 from tomogram.report.cards import highlighted
-from tomogram.report.charts.concept_scatter import concept_scatter
-from tomogram.report.charts.concept_strips import concept_strips
-from tomogram.report.charts.coverage_slice import coverage_slice
-from tomogram.report.charts.depth_lines import lens_agreement, lens_divergence
-from tomogram.report.charts.head_map import SCORES, head_map
-from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context, loss_ruler
-from tomogram.report.charts.parameter_stack import parameter_stack
-from tomogram.report.charts.picture import Picture
-from tomogram.report.charts.quality_by_layer import fvu_by_layer, rise_by_layer
-from tomogram.report.charts.score_distribution import score_distribution
-from tomogram.report.charts.unit_counts import unit_counts
+from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context
 from tomogram.report.evidence import Evidence, gather
 from tomogram.report.tokens import named, visible
 from tomogram.report.tomogram import open_tomogram
@@ -67,11 +57,13 @@ def render(manifest: Manifest, evidence: Evidence) -> str:
         script=Markup(script),
         policy=content_security_policy(style, script),
         readings=readings(manifest),
-        coverage=_coverage(manifest),
-        anatomy=_anatomy(manifest),
-        superposition=_superposition(manifest, evidence),
+        coverage=pictures.coverage(manifest),
+        anatomy=pictures.anatomy(manifest),
+        superposition=pictures.neurons_and_features(
+            manifest, evidence.feature_scores, evidence.neuron_scores
+        ),
         comparison=comparison(manifest),
-        quality=_quality(manifest),
+        quality=pictures.quality(manifest),
         cards=evidence.cards,
         groups=list(dict.fromkeys(card.group for card in evidence.cards)),
         sites=sorted(Counter(site.partition(".")[0] for site in manifest.sites).items()),
@@ -137,60 +129,6 @@ def comparison(manifest: Manifest) -> str:
         f"Of the features that fire, {shares['latent']} have a label that holds on unseen text; "
         f"of the neurons, each side counted by itself, {shares['neuron']}."
     )
-
-
-def _coverage(manifest: Manifest) -> list[Picture]:
-    pictures = [
-        coverage_slice(manifest.dictionaries, manifest.model.n_layers),
-        loss_ruler(manifest.coverage, manifest.dictionaries),
-    ]
-    latents = [group for group in manifest.groups if group.kind == "latent"]
-    return [*pictures, unit_counts(latents, "Features")] if latents else pictures
-
-
-def _anatomy(manifest: Manifest) -> list[Picture]:
-    pictures = [parameter_stack(manifest.model.parameters, tied=manifest.model.tied)]
-    if manifest.anatomy.heads:
-        pictures += [head_map(manifest.anatomy.heads, score) for score in SCORES]
-    if manifest.anatomy.lens:
-        pictures += [lens_agreement(manifest.anatomy.lens), lens_divergence(manifest.anatomy.lens)]
-    return pictures
-
-
-def _superposition(manifest: Manifest, evidence: Evidence) -> list[Picture]:
-    pictures = []
-    found = manifest.concepts
-    if found is not None:
-        word = [concept for concept in found.concepts if concept.single_word]
-        several = [concept for concept in found.concepts if not concept.single_word]
-        if found.several_words:
-            pictures.append(
-                concept_strips(several, found.several_words, "Concepts that are not single words")
-            )
-        if found.single_word:
-            pictures.append(
-                concept_strips(word, found.single_word, "Concepts that are single words")
-            )
-        pictures.append(concept_scatter(found.concepts))
-    if evidence.feature_scores and evidence.neuron_scores:
-        pictures.append(score_distribution(evidence.feature_scores, evidence.neuron_scores))
-    neurons = [group for group in manifest.groups if group.kind == "neuron"]
-    if neurons:
-        pictures.append(unit_counts(neurons, "Neurons, each side by itself"))
-    return pictures
-
-
-def _quality(manifest: Manifest) -> list[Picture]:
-    pictures = []
-    for shape, family, what in (
-        ("autoencoder", "residual", "residual dictionaries"),
-        ("transcoder", "transcoders", "transcoders"),
-    ):
-        chosen = [d for d in manifest.dictionaries if d.shape == shape]
-        together = next((s for s in manifest.coverage.spliced if s.family == family), None)
-        if chosen:
-            pictures += [rise_by_layer(chosen, together, what), fvu_by_layer(chosen, what)]
-    return pictures
 
 
 @cache

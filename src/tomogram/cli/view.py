@@ -1,0 +1,54 @@
+"""`tomogram view`: a finished scan as pages in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def view(
+    folder: Path = typer.Argument(help="Folder of a finished scan.", metavar="DIR"),
+    export: Path = typer.Option(None, help="Write the pages to this folder instead of serving."),
+    model: str = typer.Option(
+        None, help="The scanned model, for prompts and steering: Hub name, folder or GGUF file."
+    ),
+    dictionaries: str = typer.Option(
+        None, help="The dictionaries the scan was given, if it was: a folder, or OWNER/NAME."
+    ),
+    port: int = typer.Option(None, help="Port on 127.0.0.1; 4747 or the next free one without it."),
+    device: str = typer.Option("cpu", help="cpu, cuda or mps."),
+    dtype: str = typer.Option("float32", help="float32 or bfloat16."),
+    no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
+    json: bool = typer.Option(False, "--json", help="Print where the pages are as JSON."),
+) -> None:
+    """Look at a finished scan in the browser: served on the loopback address, or exported."""
+    from json import dumps
+
+    from tomogram.report.tomogram import open_tomogram
+    from tomogram.viewer.content import Content
+
+    content = Content(open_tomogram(folder))
+    if export is not None:
+        from tomogram.viewer.export import export as write
+
+        page = write(content, export)
+        typer.echo(dumps({"page": str(page)}) if json else page)
+        return
+
+    import webbrowser
+
+    from tomogram.viewer.live import Lazily, Source
+    from tomogram.viewer.server import serve
+
+    source = Source(model, dictionaries, device, dtype)
+    with serve(content, Lazily(content.tomogram, source), port) as server:
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
+        line = dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)"
+        print(line, flush=True)  # who reads it through a pipe waits for it
+        if not no_browser:
+            webbrowser.open(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("", err=True)

@@ -1,0 +1,63 @@
+"""One small scan, its content and a running server for all tests of the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.viewer.folder import write_model, write_scan
+from tomogram.models.model import Model
+from tomogram.report.tomogram import open_tomogram
+from tomogram.viewer.content import Content
+from tomogram.viewer.live import Lazily, Source
+from tomogram.viewer.server import serve
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the scanned model lies."""
+    return tmp_path_factory.mktemp("viewer") / "model"
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> Model:
+    """The scanned model."""
+    return write_model(model_folder)
+
+
+@pytest.fixture(scope="session")
+def scan(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished scan."""
+    return write_scan(tmp_path_factory.mktemp("viewer") / "tiny.tomogram", model)
+
+
+@pytest.fixture(scope="session")
+def content(scan: Path) -> Content:
+    """What its pages are made of."""
+    return Content(open_tomogram(scan))
+
+
+@pytest.fixture(scope="session")
+def port(content: Content, model_folder: Path) -> Iterator[int]:
+    """Where a server for it listens."""
+    with serving(content, str(model_folder)) as number:
+        yield number
+
+
+class serving:
+    """A server in a thread for as long as the block runs; gives its port."""
+
+    def __init__(self, content: Content, model: str | None = None) -> None:
+        live = Lazily(content.tomogram, Source(model))
+        self.server = serve(content, live, 0)
+
+    def __enter__(self) -> int:
+        Thread(target=self.server.serve_forever, daemon=True).start()
+        return int(self.server.server_address[1])
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()

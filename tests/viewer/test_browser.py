@@ -1,0 +1,438 @@
+"""The viewer in a real Chromium that can reach nothing but this machine."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.report.test_page import HOSTILE
+from tests.viewer.conftest import serving
+from tests.viewer.folder import write_scan
+from tomogram.models.model import Model
+from tomogram.report.tomogram import open_tomogram
+from tomogram.viewer.content import Content
+from tomogram.viewer.export import export
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_SWITCHES = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
+--disable-background-networking --disable-component-update"""
+# Names other than the loopback's do not even resolve.
+QUIET = [*_SWITCHES.split(), "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+PAGES = {
+    "overview": "#/",
+    "features": "#/features",
+    "feature": "#/feature/resid_post.1/3",
+    "neuron": "#/feature/neurons.0/1",
+    "map": "#/map",
+    "prompt": "#/prompt?text=the+capital+of+Texas+is",
+    "steer": "#/steer?family=resid_post.1&unit=3&prompt=the+capital&strength=2",
+    "quality": "#/quality",
+    "nowhere": "#/nowhere",
+}
+READY = {
+    "overview": ".film",
+    "features": ".units-row a",
+    "feature": ".exemplar",
+    "neuron": ".exemplar",
+    "map": ".map canvas",
+    "prompt": ".heads",
+    "steer": ".texts",
+    "quality": ".figure",
+    "nowhere": "h1",
+}
+PATIENCE = 120_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """A headless Chromium; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
+
+
+class Opened:
+    """A page, with everything it complained about or asked for elsewhere."""
+
+    def __init__(self, browser, base: str, *, width=1280, scheme="light", **options) -> None:
+        self.base = base
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, **options
+        )
+        self.context.set_default_timeout(PATIENCE)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.context.route("**/*", self._route)
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+
+    def _route(self, route) -> None:
+        place = urlsplit(route.request.url)
+        if place.scheme in ("file", "data") or place.hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            self.foreign.append(route.request.url)
+            route.abort()
+
+    def go(self, name: str):
+        """Open one of the pages and wait until it has what it shows."""
+        # The same document with another hash would not load again.
+        self.page.goto("about:blank")
+        self.page.goto(self.base + PAGES[name])
+        self.page.wait_for_selector(READY[name])
+        return self.page
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.complaints == []
+        assert self.foreign == []
+
+
+@pytest.fixture
+def opened(browser, port: int) -> Iterator[Callable[..., Opened]]:
+    """Opens the served viewer; what was opened is closed and must not have complained."""
+    made: list[Opened] = []
+
+    def make(**options) -> Opened:
+        made.append(Opened(browser, f"http://127.0.0.1:{port}/", **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def exported(content: Content, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The exported page's address, which is a file's."""
+    return export(content, tmp_path_factory.mktemp("site") / "site").as_uri()
+
+
+@pytest.fixture(scope="module")
+def axe(root: Path) -> str:
+    """axe-core; skips where the page's own tools are not installed."""
+    path = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        pytest.skip("axe-core is not installed: npm ci in web/")
+    return path.read_text(encoding="utf-8")
+
+
+def until(page, condition: str) -> None:
+    """Waits for a condition; Playwright's own way needs eval, which the page's policy forbids."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
+
+
+def violations(page, axe: str) -> list[str]:
+    """What axe finds wrong, rule by rule."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{v['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:200]}"
+        for v in found["violations"]
+        for node in v["nodes"][:3]
+    ]
+
+
+def overflowing(page, width: int) -> list[str]:
+    """Elements that reach past the window's right edge."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    return page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter((e) => !e.closest(".scroll, svg, .sr, .skip, .value-tip")
+                && !e.closest(".what *, .chip *, .token-strip button *")  // cut with an ellipsis
+                && e.getBoundingClientRect().right > innerWidth + 1)
+            .map((e) => e.className || e.tagName)"""
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_and_passes_axe(opened, axe, width, scheme) -> None:
+    window = opened(width=width, scheme=scheme)
+    faults = []
+    for name in PAGES:
+        page = window.go(name)
+        faults += [f"{name}: {each}" for each in violations(page, axe)]
+        faults += [f"{name} overflows: {each}" for each in overflowing(page, width)]
+    assert faults == []
+
+
+def test_dark_is_dark_and_light_is_light(opened) -> None:
+    lightness = []
+    for scheme in ("light", "dark"):
+        page = opened(scheme=scheme).go("feature")
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        lightness.append(sum(int(n) for n in colour[4:-1].split(",")))
+    assert lightness[0] > 600
+    assert lightness[1] < 150
+
+
+def test_searching_filters_and_the_address_remembers(opened) -> None:
+    page = opened().go("features")
+    count = page.locator(".filter output")
+    assert count.inner_text() == "32 units"
+    page.select_option("select >> nth=2", "silent")
+    until(page, "document.querySelector('.filter output').textContent === '2 units'")
+    page.select_option("select >> nth=2", "labelled")
+    label = page.locator(".units-row .what bdi").first.inner_text()
+    word = label.split("“ ")[1].split("”")[0]
+    page.fill("input[type=search]", word)
+    until(page, "location.hash.includes('words=')")
+    page.wait_for_selector(f".units-row >> text={word}")
+    page.reload()
+    page.wait_for_selector(".units-row a")
+    assert page.input_value("input[type=search]") == word
+    page.fill("input[type=search]", "nosuchwordanywhere")
+    page.wait_for_selector(".nothing")
+    assert count.inner_text() == "0 units"
+
+
+def test_sorting_by_a_click_and_back(opened) -> None:
+    page = opened().go("features")
+    button = page.get_by_role("button", name="Fires on", exact=True)
+    header = page.get_by_role("columnheader", name="Fires on", exact=True)
+    for order in ("descending", "ascending"):
+        button.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"[role=columnheader][aria-sort={order}].rate")
+        assert header.get_attribute("aria-sort") == order
+        assert button.evaluate("b => b === document.activeElement")
+    page.wait_for_selector(".units-row a")
+
+
+def test_hovering_a_token_shows_its_value_and_arrow_keys_do_too(opened) -> None:
+    page = opened().go("feature")
+    mark = page.locator(".exemplar mark").first
+    mark.hover()
+    tip = page.locator("#tip.shown")
+    tip.wait_for()
+    assert tip.inner_text().endswith(" 4")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#tip:not(.shown)", state="attached")
+    page.locator(".exemplar bdi").first.focus()
+    page.keyboard.press("ArrowRight")
+    tip.wait_for()
+    assert tip.inner_text().endswith(" 4")
+
+
+def test_a_tap_shows_a_value_on_a_phone(opened) -> None:
+    page = opened(width=390, has_touch=True).go("feature")
+    mark = page.locator(".exemplar mark").first
+    mark.scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
+    mark.tap()
+    page.locator("#tip.shown").wait_for()
+
+
+def test_the_keyboard_alone_leads_from_the_overview_to_a_feature_and_on(opened) -> None:
+    page = opened().go("overview")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Map"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".units-row a")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.type") == "search"
+    page.locator(".units").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    chosen = page.evaluate(
+        "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))"
+        ".querySelector('a').hash"
+    )
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".unit-title")
+    assert page.evaluate("location.hash") == chosen
+    unit = int(chosen.rsplit("/", 1)[1])
+    page.keyboard.press("j" if unit < 15 else "k")
+    until(page, f"!location.hash.endsWith('/{unit}')")
+    page.wait_for_selector(".unit-title")
+
+
+def test_the_end_key_reaches_the_last_row(opened) -> None:
+    page = opened().go("features")
+    page.locator(".units").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector("#row-31 a")
+    assert page.locator(".units-row").count() < 32
+
+
+def test_the_slider_steers(opened) -> None:
+    page = opened().go("steer")
+    baseline = page.locator(".texts section").first.inner_text()
+    page.locator("input[type=range]").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector("text=With the feature at 4.0")
+    assert page.locator(".texts section").first.inner_text() == baseline
+    page.keyboard.press("Home")
+    page.wait_for_selector("text=With the feature at −4.0")
+    assert "strength=-4" in page.evaluate("location.hash")
+
+
+def test_a_prompt_shows_features_lens_and_heads(opened) -> None:
+    page = opened().go("prompt")
+    tokens = page.locator("[role=radio]")
+    assert tokens.count() == page.locator(".lens tfoot td").count() > 4
+    tokens.nth(1).click()
+    assert tokens.nth(1).get_attribute("aria-checked") == "true"
+    page.keyboard.press("ArrowRight")
+    assert tokens.nth(2).get_attribute("aria-checked") == "true"
+    head = page.locator(".head-row button").nth(1)
+    head.click()
+    assert head.get_attribute("aria-pressed") == "true"
+    assert page.locator("h3", has_text="Layer 0, head 1").count() == 1
+
+
+def test_the_map_answers_to_mouse_and_keyboard(opened) -> None:
+    page = opened().go("map")
+    canvas = page.locator(".map canvas")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#map-at a")
+    first = page.locator("#map-at a").get_attribute("href")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowDown")
+    until(page, f"document.querySelector('#map-at a')?.hash !== '{first}'")
+    page.keyboard.press("+")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".unit-title")
+
+
+def test_the_exported_site_opens_from_a_file(browser, exported: str, content: Content) -> None:
+    window = Opened(browser, exported)
+    page = window.go("features")
+    assert page.locator(".filter output").inner_text() == "32 units"
+    page.fill("input[type=search]", content.tomogram.spelling[3].strip())
+    until(page, "location.hash.includes('words=')")
+    page.wait_for_selector(".units-row a")
+    page.locator(".units-row a").first.click()
+    page.wait_for_selector(".exemplar mark")
+    window.go("overview")
+    window.go("neuron")
+    page = window.go("map")
+    page.locator(".map canvas").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#map-at a")
+    for name in ("prompt", "steer"):
+        page.goto("about:blank")
+        page.goto(exported + PAGES[name])
+        page.wait_for_selector("text=needs the server")
+    assert page.locator("textarea").count() == 0
+    window.close()
+
+
+def test_the_exported_site_sorts_and_filters_as_the_server_does(
+    browser, exported: str, opened
+) -> None:
+    found = []
+    files = Opened(browser, exported)
+    for window in (opened(), files):
+        lists = []
+        for query in (
+            "sort=rate&kind=all",
+            "sort=label&descending=0",
+            "state=labelled",
+            "sort=place",
+        ):
+            window.page.goto("about:blank")
+            window.page.goto(f"{window.base}#/features?{query}")
+            window.page.wait_for_selector(".units-row a")
+            lists.append(window.page.locator(".units-row .where").all_inner_texts())
+        found.append(lists)
+    assert found[0] == found[1]
+    files.close()
+
+
+def test_hostile_text_is_shown_and_never_acted_on(browser, model: Model, tmp_path: Path) -> None:
+    words = [text for text in HOSTILE if "\ud800" not in text]
+    folder = write_scan(tmp_path / "scan", model, spelling=(words * 3)[:24])
+    content = Content(open_tomogram(folder))
+    site = export(content, tmp_path / "site").as_uri()
+    with serving(content) as port:
+        for base in (f"http://127.0.0.1:{port}/", site):
+            window = Opened(browser, base, width=390)
+            for name in ("features", "feature", "map"):
+                page = window.go(name)
+                assert overflowing(page, 390) == []
+                assert page.locator("img, iframe, object, embed").count() == 0
+                assert page.locator("script").count() <= 1
+                assert page.locator("[onload], [onerror], [onmouseover]").count() == 0
+            page = window.go("feature")
+            assert "<script>alert(1)</script>" in page.locator("main").inner_text()
+            assert "10,000,000 characters" in page.locator("main").inner_text()
+            window.close()
+
+
+def test_what_does_not_exist_is_said(opened) -> None:
+    window = opened()
+    page = window.page
+    page.goto(window.base + "#/feature/resid_post.1/99")
+    page.wait_for_selector("[role=alert]")
+    assert "no unit 99" in page.locator("[role=alert]").inner_text()
+    # The browser itself notes the answer 404.
+    window.complaints = [c for c in window.complaints if "404" not in c]
+
+
+def test_another_page_cannot_read_the_data(browser, port: int) -> None:
+    """A page of another origin on this machine: its request is refused, its frame stays empty."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    class Foreign(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>foreign</title>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
+        Thread(target=foreign.serve_forever, daemon=True).start()
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{foreign.server_address[1]}/")
+        got = page.evaluate(
+            """async (port) => {
+              const base = `http://127.0.0.1:${port}`;
+              const tried = [];
+              for (const mode of ["cors", "no-cors"]) {
+                try {
+                  const answer = await fetch(`${base}/api/about`, {mode});
+                  tried.push((await answer.text()).length);
+                } catch { tried.push("refused"); }
+              }
+              const frame = document.createElement("iframe");
+              frame.src = base + "/";
+              document.body.append(frame);
+              await new Promise((done) => { frame.onload = done; });
+              let inside = "hidden";
+              try { inside = frame.contentDocument?.body.textContent ?? "hidden"; } catch {}
+              return [...tried, inside];
+            }""",
+            port,
+        )
+        context.close()
+        foreign.shutdown()
+    assert got[0] == "refused"
+    assert got[1] in (0, "refused")
+    assert "tiny" not in str(got[2])

@@ -1,0 +1,136 @@
+"""What the pages are made of: figures as the tables have them, strings made harmless."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.report.folder import CONTEXT, PEAK, ROWS, build_text
+from tests.report.test_page import HOSTILE
+from tests.viewer.folder import write_scan
+from tomogram.models.model import Model
+from tomogram.report.tokens import inert
+from tomogram.report.tomogram import open_tomogram
+from tomogram.store.errors import TomogramError
+from tomogram.viewer.content import Content
+
+
+def test_a_feature_page_says_what_the_text_says(content: Content) -> None:
+    """In the example unit u fires on token u and nowhere else, always with activation 4."""
+    unit = 5
+    feature = content.feature("resid_post.1", unit)
+    text = build_text()
+    assert feature["count"] == int((text.tokens == unit).sum())
+    assert feature["tokens"] == ROWS * CONTEXT
+    assert feature["largest"] == feature["mean"] == PEAK
+    assert sum(feature["histogram"]) == feature["count"]
+    assert feature["top"]
+    for exemplar in feature["top"]:
+        row, offset = divmod(exemplar["position"], CONTEXT)
+        assert text.tokens[row, offset] == unit
+        assert exemplar["tokens"][exemplar["centre"]] == unit
+        places = [i for i, token in enumerate(exemplar["tokens"]) if token == unit]
+        assert [place for place, _ in exemplar["fires"]] == places
+        assert all(value == PEAK for _, value in exemplar["fires"])
+    (octave,) = feature["spread"]
+    assert octave["from"] <= PEAK < octave["to"]
+
+
+def test_similar_features_are_near_and_never_the_feature_itself(content: Content) -> None:
+    near = content.feature("resid_post.0", 0)["similar"]
+    assert (near[0]["family"], near[0]["unit"]) == ("resid_post.0", 1)
+    assert near[0]["cosine"] > 0.9
+    assert 0 not in [unit["unit"] for unit in near]
+    assert near == sorted(near, key=lambda unit: -unit["cosine"])
+
+
+def test_layers_beside_are_the_ones_beside(content: Content) -> None:
+    assert [n["family"] for n in content.feature("resid_post.0", 0)["neighbours"]] == [
+        "resid_post.1"
+    ]
+    assert [n["family"] for n in content.feature("resid_post.1", 0)["neighbours"]] == [
+        "resid_post.0"
+    ]
+    assert content.feature("neurons.0", 0)["neighbours"] == []
+
+
+def test_the_best_neuron_stands_beside_the_feature_of_a_known_concept(content: Content) -> None:
+    concept = content.feature("resid_post.1", 3)["concepts"][0]
+    assert concept["name"] == "city in Texas"
+    assert concept["neuron"] == {"group": "neurons.0", "index": 1, "f1": 0.42}
+
+
+def test_units_that_do_not_exist_are_refused(content: Content) -> None:
+    for family, unit in (("resid_post.1", 16), ("resid_post.9", 0), ("../text", 0)):
+        with pytest.raises(TomogramError, match="no unit"):
+            content.feature(family, unit)
+
+
+def test_all_features_of_a_family_are_the_same_as_one_by_one(content: Content) -> None:
+    assert list(content.features("resid_post.0")) == [
+        content.feature("resid_post.0", unit) for unit in range(16)
+    ]
+
+
+def test_the_map_holds_every_unit_that_fires_inside_its_frame(content: Content) -> None:
+    found = content.map()
+    assert {f["family"]: len(f["units"]) for f in found["families"]} == {
+        "resid_post.0": 15,
+        "resid_post.1": 15,
+    }
+    for family in found["families"]:
+        places = np.array([family["x"], family["y"]])
+        assert places.min() >= 0
+        assert places.max() <= found["extent"]
+
+
+def test_without_dictionaries_everything_but_directions_is_there(
+    model: Model, tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = write_scan(tmp_path / "scan", model)
+    shutil.rmtree(folder / "dictionaries")
+    content = Content(open_tomogram(folder))
+    assert content.feature("resid_post.0", 0)["similar"] == []
+    assert content.map()["why"]
+    json.dumps(content.about(live=""), allow_nan=False)
+
+
+def test_dictionaries_of_another_scan_are_refused(model: Model, tmp_path: Path) -> None:
+    from tomogram.dictionaries.formats import own
+    from tomogram.dictionaries.shape import autoencoder
+    from tomogram.dictionaries.topk import TopK
+    from tomogram.models.sites import Site
+
+    folder = write_scan(tmp_path / "scan", model)
+    other = TopK(autoencoder(Site("resid_post", 0), model.d_model), 12, k=4)
+    own.save(other, folder / "dictionaries", model="tiny", context=32)
+    with pytest.raises(TomogramError, match="not of one scan"):
+        Content(open_tomogram(folder)).feature("resid_post.0", 0)
+
+
+def test_hostile_tokens_leave_as_inert_text(model: Model, tmp_path: Path) -> None:
+    words = [text for text in HOSTILE if "\ud800" not in text]
+    spelling = (words * 3)[:24]
+    content = Content(open_tomogram(write_scan(tmp_path / "scan", model, spelling=spelling)))
+    data = json.dumps(
+        [
+            content.vocabulary(),
+            content.catalogue.everything(),
+            [content.feature("resid_post.0", unit) for unit in range(16)],
+        ],
+        ensure_ascii=False,
+    )
+    assert len(data) < 400_000
+    assert not any(character in data for character in "\u202e\u202c\x00\x07\x1b")
+    assert content.vocabulary()[5] == inert(words[5])
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(scan: Path, tmp_path: Path) -> None:
+    (tmp_path / "tomogram.json").write_text('{"schema_version": 99}')
+    with pytest.raises(TomogramError, match="newer"):
+        open_tomogram(tmp_path)

@@ -1,0 +1,93 @@
+// The data of an export: scripts that each hand over one piece of JSON.
+import { remembered, type Source } from "./source";
+import type * as T from "./types";
+
+const CHUNK = 100; // units in a file, as tomogram/viewer/export.py writes them
+
+declare global {
+  interface Window {
+    tomogramChunk?: (name: string, value: unknown) => void;
+  }
+}
+
+export function chunkSource(): Source {
+  const arrived = new Map<string, unknown>();
+  window.tomogramChunk = (name, value) => arrived.set(name, value);
+
+  const load = remembered(
+    (name: string) =>
+      new Promise<unknown>((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = `data/${name}.js`;
+        script.onload = () => {
+          const value = arrived.get(name);
+          arrived.delete(name);
+          script.remove();
+          if (value === undefined) reject(new Error(`The exported file ${name}.js is damaged.`));
+          else resolve(value);
+        };
+        script.onerror = () => reject(new Error(`The exported file ${name}.js is missing.`));
+        document.head.append(script);
+      }),
+    60,
+  );
+
+  const about = () => load("about") as Promise<T.About>;
+  const listing = () => load("listing") as Promise<(T.Row & { words: string })[]>;
+  const found = remembered(async (key: string) => select(await listing(), JSON.parse(key) as T.Wanted), 8);
+  const live = async (): Promise<never> => {
+    throw new Error((await about()).live);
+  };
+
+  const feature = async (family: string, unit: number) => {
+    const families = (await about()).families;
+    const number = families.findIndex((each) => each.name === family);
+    const missing = new Error(`There is no unit ${unit} in '${family}'.`);
+    if (number < 0 || !(unit >= 0 && unit < (families[number]?.units ?? 0))) throw missing;
+    const units = (await load(`features-${number}-${Math.floor(unit / CHUNK)}`)) as T.Feature[];
+    const one = units[unit % CHUNK];
+    if (!one) throw missing;
+    return one;
+  };
+
+  return {
+    about,
+    vocabulary: () => load("vocabulary") as Promise<string[]>,
+    features: async (wanted, offset, limit) => {
+      const rows = await found(JSON.stringify(wanted));
+      return { total: rows.length, rows: rows.slice(offset, offset + limit) };
+    },
+    feature,
+    glance: feature,
+    map: () => load("map") as Promise<T.MapOfFeatures>,
+    prompt: live,
+    steer: live,
+  };
+}
+
+/** What the server does by SQL: filter, then sort; rows without a value come last. */
+export function select(rows: (T.Row & { words: string })[], wanted: T.Wanted): T.Row[] {
+  const words = wanted.words.toLowerCase().split(/\s+/).filter(Boolean);
+  const kept = rows.filter(
+    (row) =>
+      (!wanted.family || row.family === wanted.family) &&
+      (!wanted.kind || row.kind === wanted.kind) &&
+      (wanted.state !== "labelled" || row.label !== null) &&
+      (wanted.state !== "unlabelled" || (row.label === null && row.count > 0)) &&
+      (wanted.state !== "silent" || row.count === 0) &&
+      words.every((word) => row.words.includes(word)),
+  );
+  const key = (row: T.Row): number | string | null =>
+    wanted.sort === "place"
+      ? row.layer
+      : wanted.sort === "label"
+        ? (row.label?.toLowerCase() ?? null)
+        : (row[wanted.sort as "score" | "rate" | "largest"] ?? null);
+  const sign = wanted.descending ? -1 : 1;
+  // The sort is stable, so equals keep the listing's order: layer, family, unit.
+  return kept.sort((one, other) => {
+    const [a, b] = [key(one), key(other)];
+    if (a === null || b === null) return Number(a === null) - Number(b === null);
+    return a < b ? -sign : a > b ? sign : 0;
+  });
+}
