@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tomogram.circuits.graph.attended import LOOKS, attended
 from tomogram.circuits.graph.checks import EDGES, PATHS, check
+from tomogram.circuits.graph.scores import prune
+from tomogram.circuits.graph.supernodes import propose
 from tomogram.circuits.graph.targets import Target
 from tomogram.circuits.graph.trace import Limits, Traced
 from tomogram.circuits.graph.trace import trace as draw
@@ -30,6 +34,7 @@ def trace(
     limits: Limits | None = None,
     edges: int = EDGES,
     paths: int = PATHS,
+    looks: int = LOOKS,
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float32",
@@ -44,6 +49,7 @@ def trace(
             lies there is passed over.
         text: what the conventions of dictionaries are measured on; sampled from the model if None.
         edges, paths: how many are measured; with 0 edges the graph is not checked.
+        looks: how many places where heads looked are explained; with 0 nothing is said of heads.
 
     Raises:
         TomogramError: as `circuits.graph.trace.trace` does, and where model, dictionaries or text
@@ -53,7 +59,13 @@ def trace(
     if isinstance(dictionaries, str | Path):
         dictionaries = _transcoders(model, dictionaries, text, seed, allow_pickle)
     traced = draw(model, prompt, target, dictionaries, limits=limits)
-    return check(traced, edges=edges, paths=paths, seed=seed) if edges else traced
+    pruned = prune(traced.graph)
+    if edges:
+        traced = check(traced, edges=edges, paths=paths, seed=seed)
+    if looks:
+        traced = attended(traced, pruned, looks=looks)
+    groups = propose(traced.graph, pruned)
+    return replace(traced, graph=replace(traced.graph, supernodes=groups))
 
 
 def _transcoders(

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 
 from tomogram.circuits.graph.experiments import Experiment, Held, responses
+from tomogram.circuits.graph.faithful import faithfulness
 from tomogram.circuits.graph.graph import FEATURE, Graph
 from tomogram.circuits.graph.paths import path_effect, top_paths, total_effects
 from tomogram.circuits.graph.proof import Checked, Proof, agreement
@@ -45,8 +46,8 @@ def check(traced: Traced, *, edges: int = EDGES, paths: int = PATHS, seed: int =
     graph = traced.graph
     sample = sampled_edges(traced, edges, seed=seed)
     checked = _edges(traced, sample)
-    kept = prune(graph).edges
-    found = [_path(traced, path) for path in top_paths(graph, count=paths, edges=kept)]
+    pruned = prune(graph)
+    found = [_path(traced, path) for path in top_paths(graph, count=paths, edges=pruned.edges)]
     proof = Proof(
         edges=tuple(checked),
         paths=tuple(found),
@@ -57,6 +58,7 @@ def check(traced: Traced, *, edges: int = EDGES, paths: int = PATHS, seed: int =
         ),
         along_paths=agreement([c.predicted for c in found], [c.direct for c in found]),
         unaccounted=_unaccounted(graph),
+        whole=faithfulness(traced, pruned),
     )
     return replace(traced, graph=replace(graph, proof=proof))
 
@@ -86,7 +88,7 @@ def _residual_only(
     graph, linear = traced.graph, traced.linear
     found = np.zeros(len(sources))
     same = graph.nodes.position[sources] == graph.nodes.position[targets]
-    for reading, nodes in _readings(traced, np.unique(targets[same])):
+    for reading, nodes in readings(traced, np.unique(targets[same])):
         edges, _ = linear.rows(reading, attention={})
         for column, target in enumerate(nodes):
             mine = np.flatnonzero(same & (targets == target))
@@ -95,7 +97,7 @@ def _residual_only(
     return found
 
 
-def _readings(
+def readings(
     traced: Traced, nodes: Int[np.ndarray, " m"]
 ) -> Iterator[tuple[Reading, Int[np.ndarray, " some"]]]:
     """Readings of some nodes with a row, few of one depth at a time, and which nodes they are."""

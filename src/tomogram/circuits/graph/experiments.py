@@ -6,7 +6,7 @@ changed prompt runs through the model itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from tomogram.circuits.graph.graph import ERROR, FEATURE, NEURON, POSITION, TARG
 from tomogram.circuits.graph.rows import Reading
 from tomogram.circuits.graph.trace import Traced
 from tomogram.models.capture import Intervention
+from tomogram.models.model import Run
 from tomogram.models.sites import Site
 
 Held = Literal["frozen", "direct", "nothing"]
@@ -57,25 +58,37 @@ def responses(traced: Traced, experiments: Sequence[Experiment], held: Held) -> 
 
 
 def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> list[float]:
-    model, frozen = traced.model, traced.linear.frozen
-    # The last row is left as it is.
-    rows = len(experiments) + 1
-    changes: dict[Site, list[tuple[int, int, Tensor]]] = {}
-    for row, each in enumerate(experiments):
-        for site, position, vector in written(traced, each.source):
-            changes.setdefault(site, []).append((row, position, each.factor * vector))
-    added = {site: _added(frozen.like, rows, listed) for site, listed in changes.items()}
-    readers = [_reader(traced, each.target, held) for each in experiments]
-    run = model.run(
-        frozen.tokens.expand(rows, -1),
-        capture={site for site, _ in readers},
-        interventions=_interventions(traced, added, held),
-    )
+    found_at = readers(traced, [each.target for each in experiments], held)
+    changes = [(each.source, each.factor) for each in experiments]
+    run = changed(traced, changes, held, {site for site, _ in found_at})
     found = []
-    for row, (site, read) in enumerate(readers):
+    for row, (site, read) in enumerate(found_at):
         value = run[site]
         found.append(float(read(value[row].double()) - read(value[-1].double())))
     return found
+
+
+@torch.no_grad()
+def changed(
+    traced: Traced, changes: Sequence[tuple[int, float]], held: Held, capture: Collection[Site]
+) -> Run:
+    """Run the prompt once a change, node `changes[row][0]` writing `changes[row][1]` times more.
+
+    The last row of the run is left as it is.
+    """
+    frozen = traced.linear.frozen
+    rows = len(changes) + 1
+    put: dict[Site, list[tuple[int, int, Tensor]]] = {}
+    for row, (source, factor) in enumerate(changes):
+        for site, position, vector in written(traced, source):
+            put.setdefault(site, []).append((row, position, factor * vector))
+    added = {site: _added(frozen.like, rows, listed) for site, listed in put.items()}
+    return traced.model.run(
+        frozen.tokens.expand(rows, -1),
+        capture=capture,
+        interventions=_interventions(traced, added, held),
+        logits=Site("logits") in capture,
+    )
 
 
 def written(traced: Traced, node: int) -> list[tuple[Site, int, Tensor]]:
@@ -208,6 +221,11 @@ def _through(
         return new
 
     return put
+
+
+def readers(traced: Traced, nodes: Sequence[int], held: Held) -> list[Reader]:
+    """Where and how some nodes are read."""
+    return [_reader(traced, node, held) for node in nodes]
 
 
 def _reader(traced: Traced, node: int, held: Held) -> Reader:

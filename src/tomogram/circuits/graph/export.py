@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.sparse import csr_array
 
+from tomogram.circuits.graph.attention import Look, Pair, Route, Seen
 from tomogram.circuits.graph.graph import (
     ERROR,
     FEATURE,
@@ -27,15 +28,16 @@ from tomogram.circuits.graph.graph import (
     TOKEN,
     Graph,
     Nodes,
+    Supernode,
 )
-from tomogram.circuits.graph.proof import Agreement, Checked, Proof
+from tomogram.circuits.graph.proof import Agreement, Checked, Faithfulness, Proof
 from tomogram.circuits.graph.scores import Pruned, Scores
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
 from tomogram.store.schema import Estimate
 
-VERSION = 1
+VERSION = 2
 _UNIT_TYPE = "cross layer transcoder"
 
 
@@ -86,7 +88,7 @@ class Document(_Open):
 def subgraph(graph: Graph, pruned: Pruned) -> Graph:
     """The kept part of a graph, what is left out added to what is omitted.
 
-    Nodes without a kept edge fall away, but for tokens, positions and targets. The proof keeps the
+    Heads' looks keep what they say of nodes that stay. Nodes without a kept edge fall away, but for tokens, positions and targets. The proof keeps the
     edges and paths that lie within the part; its figures stay those of the whole sample.
     """
     kept = np.flatnonzero(pruned.nodes)
@@ -112,6 +114,34 @@ def subgraph(graph: Graph, pruned: Pruned) -> Graph:
         proof=None
         if proof is None
         else replace(proof, edges=_moved(proof.edges, place), paths=_moved(proof.paths, place)),
+        routes={
+            (int(place[s]), int(place[t])): routes
+            for (s, t), routes in graph.routes.items()
+            if place[s] >= 0 and place[t] >= 0
+        },
+        looks=tuple(_look_moved(each, place) for each in graph.looks),
+        supernodes=tuple(
+            Supernode(each.label, moved)
+            for each in graph.supernodes
+            if (moved := tuple(int(place[n]) for n in each.nodes if place[n] >= 0))
+        ),
+    )
+
+
+def _look_moved(look: Look, place: np.ndarray) -> Look:
+    """A look at the nodes that stay; what the others add becomes part of the rest."""
+    seen = [replace(each, node=int(place[each.node])) for each in look.seen]
+    gone = [each for each in seen if each.node < 0]
+    pairs = [
+        Pair(int(place[each.query_node]), int(place[each.key_node]), each.amount)
+        for each in look.pairs
+    ]
+    return replace(
+        look,
+        seen=tuple(each for each in seen if each.node >= 0),
+        pairs=tuple(each for each in pairs if min(each.query_node, each.key_node) >= 0),
+        rest_of_query=look.rest_of_query + sum(each.query for each in gone),
+        rest_of_key=look.rest_of_key + sum(each.key for each in gone),
     )
 
 
@@ -135,6 +165,7 @@ def document(
     rows = part.edges.tocoo()
     links: list[Json] = [
         {"source": ids[source], "target": ids[target], "weight": float(weight)}
+        | _heads(part.routes.get((int(source), int(target)), ()))
         for target, source, weight in zip(*rows.coords, rows.data, strict=True)
     ]
     return {
@@ -151,7 +182,9 @@ def document(
         },
         "qParams": {
             "pinnedIds": [],
-            "supernodes": [],
+            "supernodes": [
+                [each.label, *(ids[node] for node in each.nodes)] for each in part.supernodes
+            ],
             "linkType": "both",
             "clickedId": "",
             "sg_pos": "",
@@ -180,12 +213,7 @@ def read_graph(path: Path) -> tuple[Graph, Scores]:
     Raises:
         TomogramError: the file cannot be read or is no graph of this package.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise TomogramError(f"{path} could not be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise TomogramError(f"{path} is not JSON.") from error
+    content = read_json(path)
     try:
         Document.model_validate(content)
         ours = content["tomogram"]
@@ -194,6 +222,20 @@ def read_graph(path: Path) -> tuple[Graph, Scores]:
         return _graph(content, ours), Scores(**ours["scores"])
     except (ValidationError, KeyError, TypeError, ValueError, IndexError) as error:
         raise TomogramError(f"{path} is no attribution graph of tomogram.") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        TomogramError: it cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise TomogramError(f"{path} could not be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise TomogramError(f"{path} is not JSON.") from error
 
 
 def _id(graph: Graph, node: int) -> str:
@@ -260,6 +302,11 @@ def _node(graph: Graph, node: int, name: str, influence: float) -> dict[str, Jso
     return found
 
 
+def _heads(routes: tuple[Route, ...]) -> dict[str, Json]:
+    """What a link says of heads: nothing where nothing is known."""
+    return {"heads": [asdict(each) for each in routes]} if routes else {}
+
+
 def _ours(graph: Graph, scores: Scores) -> dict[str, Json]:
     nodes = graph.nodes
     return {
@@ -281,6 +328,14 @@ def _ours(graph: Graph, scores: Scores) -> dict[str, Json]:
         "omitted": graph.omitted.tolist(),
         "omitted_mass": graph.omitted_mass.tolist(),
         "proof": None if graph.proof is None else _proof_json(graph.proof),
+        "looks": [_look_json(each) for each in graph.looks],
+    }
+
+
+def _look_json(look: Look) -> dict[str, Json]:
+    return asdict(look) | {
+        "seen": [asdict(each) for each in look.seen],
+        "pairs": [asdict(each) for each in look.pairs],
     }
 
 
@@ -299,12 +354,16 @@ def _proof_json(proof: Proof) -> dict[str, Json]:
         "paths": [asdict(each) | {"path": list(each.path)} for each in proof.paths],
         **{name: one(getattr(proof, name)) for name in _AGREEMENTS},
         "unaccounted": proof.unaccounted,
+        "whole": None
+        if proof.whole is None
+        else asdict(proof.whole)
+        | {"shares": list(proof.whole.shares), "curve": list(proof.whole.curve)},
         "passed": proof.passed,
         "fault": proof.fault,
     }
 
 
-_AGREEMENTS = ("frozen", "direct", "total", "along_paths")
+_AGREEMENTS = ("frozen", "direct", "total", "along_paths", "looks_frozen", "looks_direct")
 
 
 def _graph(content: dict[str, Any], ours: dict[str, Any]) -> Graph:
@@ -338,6 +397,35 @@ def _graph(content: dict[str, Any], ours: dict[str, Any]) -> Graph:
         probabilities=tuple(ours["probabilities"]),
         units=ours["units"],
         proof=None if ours["proof"] is None else _proof(ours["proof"]),
+        routes={
+            (source, target): tuple(Route(**route) for route in each["heads"])
+            for source, target, each in zip(sources, rows, links, strict=True)
+            if "heads" in each
+        },
+        looks=tuple(_look(each) for each in ours["looks"]),
+        supernodes=supernodes(content, places),
+    )
+
+
+def supernodes(content: dict[str, Any], places: Mapping[str, int]) -> tuple[Supernode, ...]:
+    """The supernodes a file names, however they were edited.
+
+    Raises:
+        KeyError: one names a node that is not there.
+    """
+    return tuple(
+        Supernode(str(label), tuple(places[name] for name in names))
+        for label, *names in content["qParams"].get("supernodes", [])
+    )
+
+
+def _look(found: dict[str, Any]) -> Look:
+    return Look(
+        **found
+        | {
+            "seen": tuple(Seen(**each) for each in found["seen"]),
+            "pairs": tuple(Pair(**each) for each in found["pairs"]),
+        }
     )
 
 
@@ -355,6 +443,11 @@ def _proof(found: dict[str, Any]) -> Proof:
         paths=checked(found["paths"]),
         **{name: one(found[name]) for name in _AGREEMENTS},
         unaccounted=found["unaccounted"],
+        whole=None
+        if found["whole"] is None
+        else Faithfulness(
+            **found["whole"] | {name: tuple(found["whole"][name]) for name in ("shares", "curve")}
+        ),
     )
 
 

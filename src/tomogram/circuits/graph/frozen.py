@@ -67,6 +67,10 @@ class FrozenNorm:
         """What the norm gives for x, its denominators held."""
         return _centred(x, self.centred) * self.gain * self.scale[:, None] + self.bias
 
+    def forward(self, x: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
+        """Parts of the input as parts of the output: the linear part."""
+        return _centred(x, self.centred) * self.gain * self.scale[:, None, None]
+
     def back(
         self, vectors: Float[Tensor, "n d_model"], positions: Int[Tensor, " n"]
     ) -> Float[Tensor, "n d_model"]:
@@ -98,6 +102,16 @@ class FrozenAttention:
     values: Float[Tensor, "d_model kv d_head"]
     outputs: Float[Tensor, "head d_head d_model"]
     constant: Float[Tensor, "pos d_model"]
+
+    def mixed(self, x: Float[Tensor, "pos n d_model"], head: int) -> Float[Tensor, "pos n d_head"]:
+        """What parts of the stream add to one head's mixed values."""
+        own = head // (len(self.pattern) // self.values.shape[1])
+        return torch.einsum("qk,knz->qnz", self.pattern[head], x @ self.values[:, own])
+
+    def forward(self, x: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
+        """Parts of the stream it reads, as parts of what it adds."""
+        heads = range(len(self.outputs))
+        return torch.stack([self.mixed(x, head) @ self.outputs[head] for head in heads]).sum(0)
 
     def back(self, g: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
         """Directions of what attention adds, as directions of the stream it reads."""

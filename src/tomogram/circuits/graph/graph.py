@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 
+from tomogram.circuits.graph.attention import Look, Route
 from tomogram.circuits.graph.proof import Proof
 
 KINDS = ("feature", "neuron", "error", "token", "position", "target")
@@ -47,6 +48,14 @@ class Nodes:
         return np.isin(self.kind, kinds)
 
 
+@dataclass(frozen=True, slots=True)
+class Supernode:
+    """Nodes that are shown as one: what it is called, and which they are."""
+
+    label: str
+    nodes: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """What led to a target on one prompt, edge by edge.
@@ -64,6 +73,9 @@ class Graph:
         spelled: how the prompt's tokens read.
         units: how many units are active on the prompt, kept or not.
         proof: what interventions measured of it, or None.
+        routes: of some edges (source, target), the heads that carried them.
+        looks: why some heads looked where they did.
+        supernodes: nodes that are shown as one.
     """
 
     model: str
@@ -82,6 +94,9 @@ class Graph:
     probabilities: tuple[float, ...]
     units: int
     proof: Proof | None = None
+    routes: Mapping[tuple[int, int], tuple[Route, ...]] = field(default_factory=dict)
+    looks: tuple[Look, ...] = ()
+    supernodes: tuple[Supernode, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.nodes)
@@ -94,6 +109,11 @@ class Graph:
             raise ValueError("every target needs a weight, a label and a probability")
         if not targets[n - len(self.weights) :].all():
             raise ValueError("targets are the last nodes")
+        named = [node for pair in self.routes for node in pair]
+        named += [node for each in self.supernodes for node in each.nodes]
+        named += [seen.node for each in self.looks for seen in each.seen]
+        if named and not 0 <= min(named) <= max(named) < n:
+            raise ValueError("routes, looks or supernodes name a node that is not there")
         if not np.isfinite(self.edges.data).all():
             raise ValueError("an edge is not a finite number")
 

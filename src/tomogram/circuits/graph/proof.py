@@ -54,6 +54,27 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Faithfulness:
+    """What the model does with nothing but a part of its graph, by MIB's definitions.
+
+    Args:
+        full, empty: the target's value with all nodes, and with none.
+        kept: share of all units and errors that the pruned graph has. value: its f.
+        shares, curve: f of growing parts, the most influential nodes first.
+        cpr, cmd: areas under f and |1 − f|.
+    """
+
+    full: float
+    empty: float
+    kept: float
+    value: float
+    shares: tuple[float, ...]
+    curve: tuple[float, ...]
+    cpr: float
+    cmd: float
+
+
+@dataclass(frozen=True)
 class Proof:
     """Measured effects of a sample of edges and of the top paths.
 
@@ -62,6 +83,8 @@ class Proof:
         along_paths: agreement of the paths' direct effects.
         unaccounted: the largest share of a node's incoming mass by which its edges and biases miss
             its value.
+        whole: what the kept subgraph does alone; None where it was not measured.
+        looks_frozen, looks_direct: agreement of what nodes do to scores of heads.
     """
 
     edges: tuple[Checked, ...]
@@ -71,6 +94,9 @@ class Proof:
     total: Agreement | None
     along_paths: Agreement | None
     unaccounted: float
+    whole: Faithfulness | None = None
+    looks_frozen: Agreement | None = None
+    looks_direct: Agreement | None = None
 
     @property
     def fault(self) -> str:

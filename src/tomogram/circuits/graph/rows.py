@@ -8,7 +8,7 @@ depth are carried together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -115,6 +115,7 @@ class Linear:
         self,
         reading: Reading,
         attention: Mapping[int, FrozenAttention] | None = None,
+        at_attention: Callable[[int, Float[Tensor, "pos n d_model"]], None] | None = None,
     ) -> tuple[Float[Tensor, "sources n"], Float[Tensor, " n"]]:
         """What each source puts into each value, and what the constants put into it.
 
@@ -123,6 +124,7 @@ class Linear:
         Args:
             attention: by layer, what stands for its attention; the model's own when None. A layer
                 that is absent has none.
+            at_attention: is shown the directions of what each layer's attention adds.
         """
         blocks = self.frozen.blocks
         if attention is None:
@@ -149,6 +151,8 @@ class Linear:
                     g = g + before
                     if single is not None:
                         single = g[reading.positions, torch.arange(n, device=g.device)]
+            if at_attention is not None:
+                at_attention(layer, g)
             if layer in attention:
                 held = attention[layer]
                 bias += torch.einsum("pnd,pd->n", g, held.constant[:pos])
