@@ -34,7 +34,7 @@ def cache() -> Path:
     return Path(root) / "tomogram" / "transcoders"
 
 
-def reference(model: Model, *, tokens: int = 1_200_000) -> tuple[Dictionary, ...]:
+def reference(model: Model, *, tokens: int = 400_000) -> tuple[Dictionary, ...]:
     """A TopK transcoder of each MLP of the reference model, from fresh text of its world."""
     world = world_of(model)
     assert world is not None
@@ -43,7 +43,7 @@ def reference(model: Model, *, tokens: int = 1_200_000) -> tuple[Dictionary, ...
     return train(model, text, cache() / f"{model.name}-{tokens}", order).dictionaries
 
 
-def stories(model: Model, *, tokens: int = 900_000) -> tuple[Dictionary, ...]:
+def stories(model: Model, *, tokens: int = 300_000) -> tuple[Dictionary, ...]:
     """A TopK transcoder of each MLP of stories15M, from stories it told itself."""
     order = Order(places=("transcoder",), latents=2_304, k=32, batch_tokens=1_024)
     text = SHARED / "text" / "stories.txt"

@@ -9,6 +9,7 @@ import typer
 import tomogram
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
+from tomogram.cli.graph import graph
 from tomogram.cli.harvest import harvest
 from tomogram.cli.reference import reference
 from tomogram.cli.report import report
@@ -46,6 +47,7 @@ def _root(
 # One line a command; each command imports what it needs when it is called.
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(graph)
 app.command()(harvest)
 app.command()(report)
 app.command()(scan)

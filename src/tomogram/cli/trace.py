@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ def trace(
     edges: int = typer.Option(
         100, help="Edges to measure by intervention; 0 leaves the check out."
     ),
+    looks: int = typer.Option(
+        6, help="Places where heads looked to explain; 0 leaves the heads out."
+    ),
     out: Path = typer.Option(None, help="File for the graph, as Neuronpedia's page reads it."),
     seed: int = typer.Option(0, help="Decides which edges are measured."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
@@ -61,6 +65,7 @@ def trace(
         text=text,
         limits=Limits(nodes=nodes, memory=int(memory * GIB)),
         edges=edges,
+        looks=looks,
         seed=seed,
         device=device,
         dtype=dtype,
@@ -108,10 +113,6 @@ def wanted(target: str | None, against: str | None, unit: str | None) -> Target 
 
 def summary(graph: Graph, scores: Scores, kept: tuple[int, int]) -> str:
     """A few lines for a person: what the graph shows and how far it can be trusted."""
-    from tomogram.circuits.graph.graph import names
-    from tomogram.circuits.graph.paths import path_effect, top_paths
-    from tomogram.circuits.graph.scores import prune
-
     targets = [
         f"{label.strip()} ({probability:.2f})" if probability else label
         for label, probability in zip(graph.labels, graph.probabilities, strict=True)
@@ -123,8 +124,20 @@ def summary(graph: Graph, scores: Scores, kept: tuple[int, int]) -> str:
         f" {kept[0]:,} and {kept[1]:,} after pruning",
         f"  replacement {scores.replacement:.2f}, completeness {scores.completeness:.2f},"
         f" {scores.kept:.0%} of what enters the nodes kept",
-        "  top paths (predicted effect, measured in the original model):",
+        *_paths(graph),
+        *_looks(graph),
+        *_supernodes(graph),
+        *_proof(graph),
     ]
+    return "\n".join(lines)
+
+
+def _paths(graph: Graph) -> list[str]:
+    from tomogram.circuits.graph.graph import names
+    from tomogram.circuits.graph.paths import path_effect, top_paths
+    from tomogram.circuits.graph.scores import prune
+
+    lines = ["  top paths (predicted effect, measured in the original model):"]
     paths: list[tuple[tuple[int, ...], float | None]]
     if graph.proof is None:
         paths = [(p, None) for p in top_paths(graph, edges=prune(graph).edges)]
@@ -132,21 +145,68 @@ def summary(graph: Graph, scores: Scores, kept: tuple[int, int]) -> str:
         paths = [(c.path, c.direct) for c in graph.proof.paths]
     for path, measured in paths:
         told = "" if measured is None else f" {measured:+.3f}"
-        lines.append(f"    {path_effect(graph, path):+.3f}{told}  {names(graph, path)}")
-    if graph.proof is not None:
-        lines.append(f"  check over {len(graph.proof.edges)} edges:")
-        for name, found in (
-            ("attention and norms frozen", graph.proof.frozen),
-            ("original model, other MLPs held", graph.proof.direct),
-            ("original model, nothing held", graph.proof.total),
-        ):
-            lines.append(f"    {name}: {_agreement(found)}")
-    return "\n".join(lines)
+        heads = [
+            f"L{route.layer}H{route.head}"
+            for pair in pairwise(path)
+            for route in graph.routes.get(pair, ())[:1]
+        ]
+        through = f" (through {', '.join(heads)})" if heads else ""
+        lines.append(f"    {path_effect(graph, path):+.3f}{told}  {names(graph, path)}{through}")
+    return lines
+
+
+def _looks(graph: Graph) -> list[str]:
+    if not graph.looks:
+        return []
+    lines = ["  why heads looked where they did (what adds to the score above that of the others):"]
+    for look in graph.looks:
+        lines.append(
+            f"    L{look.layer}H{look.head} from {look.query} “{graph.spelled[look.query].strip()}”"
+            f" at {look.key} “{graph.spelled[look.key].strip()}” (weight {look.pattern:.2f},"
+            f" score {look.value:+.2f}):"
+        )
+        for pair in look.pairs[:3]:
+            lines.append(
+                f"      {pair.amount:+.2f}  {graph.name(pair.query_node)} asks,"
+                f" {graph.name(pair.key_node)} answers"
+            )
+    return lines
+
+
+def _supernodes(graph: Graph) -> list[str]:
+    if not graph.supernodes:
+        return []
+    largest = sorted(graph.supernodes, key=lambda each: -len(each.nodes))[:6]
+    told = "; ".join(f"{each.label} ({len(each.nodes)} units)" for each in largest)
+    return [f"  {len(graph.supernodes)} supernodes proposed, the largest: {told}"]
+
+
+def _proof(graph: Graph) -> list[str]:
+    proof = graph.proof
+    if proof is None:
+        return []
+    lines = [f"  check over {len(proof.edges)} edges:"]
+    for name, found in (
+        ("attention and norms frozen", proof.frozen),
+        ("original model, other MLPs held", proof.direct),
+        ("original model, nothing held", proof.total),
+        ("scores of heads, frozen", proof.looks_frozen),
+        ("scores of heads, attention and norms live", proof.looks_direct),
+    ):
+        lines.append(f"    {name}: {_agreement(found)}")
+    if proof.whole is not None:
+        whole = proof.whole
+        lines.append(
+            f"  the kept subgraph alone ({whole.kept:.1%} of what writes): f = {whole.value:.2f},"
+            f" where 0 is {whole.empty:+.2f} with none and 1 is {whole.full:+.2f} with all;"
+            f" CPR {whole.cpr:.2f}, CMD {whole.cmd:.2f}"
+        )
+    return lines
 
 
 def _agreement(found: Agreement | None) -> str:
     if found is None:
-        return "too few edges"
+        return "too few to measure"
     rank = found.spearman
     return (
         f"Spearman {rank.value:.3f} [{rank.low:.3f}, {rank.high:.3f}],"

@@ -4,11 +4,13 @@
 
 FOLDER holds config.json (sizes of the model), weights.safetensors (its Hugging Face weights),
 tokens.safetensors and the set of transcoders in `ours`. FOLDER/graph.safetensors gets the matrix
-of edges, the active features (layer, position, number), the targets and the scores.
+of edges, the active features (layer, position, number), the targets, the scores, and the processor
+seconds that drawing the graph took, on one thread.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -29,6 +31,7 @@ from circuit_tracer.transcoder.single_layer_transcoder import (  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from transformer_lens import HookedTransformerConfig  # noqa: E402
 
+torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 sizes = json.loads((folder / "config.json").read_text())
 weights = load_file(folder / "weights.safetensors")
@@ -117,7 +120,9 @@ with torch.no_grad():
         mlp.W_in.copy_(part["mlp.up_proj.weight"].T)
         mlp.W_out.copy_(part["mlp.down_proj.weight"].T)
 
+start = time.process_time()
 graph = attribute(tokens, model, batch_size=64, max_n_logits=5, desired_logit_prob=0.5)
+seconds = time.process_time() - start
 pruned = prune_graph(graph)
 save_file(
     {
@@ -125,6 +130,7 @@ save_file(
         "features": graph.active_features[graph.selected_features].contiguous(),
         "targets": torch.tensor([target.vocab_idx for target in graph.logit_targets]),
         "scores": torch.tensor(compute_graph_scores(graph)),
+        "seconds": torch.tensor(seconds),
         "kept": pruned.node_mask.contiguous(),
         "kept_edges": pruned.edge_mask.contiguous(),
     },

@@ -1,4 +1,4 @@
-"""Attended: a graph with what its heads did. Through which an edge ran, and why they looked there."""
+"""Attended: a graph with what its heads did, and why they looked where they did."""
 
 from __future__ import annotations
 

@@ -88,8 +88,9 @@ class Document(_Open):
 def subgraph(graph: Graph, pruned: Pruned) -> Graph:
     """The kept part of a graph, what is left out added to what is omitted.
 
-    Heads' looks keep what they say of nodes that stay. Nodes without a kept edge fall away, but for tokens, positions and targets. The proof keeps the
-    edges and paths that lie within the part; its figures stay those of the whole sample.
+    Nodes without a kept edge fall away, but for tokens, positions and targets. Looks of heads keep
+    what they say of nodes that stay. The proof keeps the edges and paths that lie within the part;
+    its figures stay those of the whole sample.
     """
     kept = np.flatnonzero(pruned.nodes)
     place = np.full(len(graph.nodes), -1)
