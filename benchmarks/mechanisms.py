@@ -1,0 +1,436 @@
+"""Mechanisms: what the reference model is known to compute, found by its features and moved by them.
+
+Features are the latents of a transcoder of each MLP (`benchmarks.transcoders`, trained once). Which
+features stand for a state or an ending is chosen on prompts that the model's training text may
+hold, and everything is measured on held-out ones:
+
+* two hops: does the pruned graph hold city → feature of its state → capital, and does swapping the
+  features of the state for those of another make the other state's capital the answer?
+* couplets: are features of the chosen ending active after the verb has chosen it and before it is
+  written, and does swapping them change both the adjective's class and the ending?
+* languages: do the features that write an answer in English write it in the other language?
+
+Beside each stands a control: the same with features of something else.
+
+    python -m benchmarks.mechanisms --json
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.sparse.csgraph import breadth_first_order
+from torch import Tensor
+
+from benchmarks.harness import Figure, figure, main
+from benchmarks.transcoders import reference
+from tomogram.circuits.graph.graph import FEATURE, TOKEN
+from tomogram.circuits.graph.scores import prune
+from tomogram.circuits.graph.targets import Token, token_id
+from tomogram.circuits.graph.trace import Limits, prompt_tokens, trace
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.models.capture import Intervention
+from tomogram.models.model import Model
+from tomogram.models.sites import Site
+from tomogram.pipeline.given import given_model
+from tomogram.reference.shipped import world_of
+from tomogram.store.estimates import estimate
+from tomogram.text.microworld import names
+from tomogram.text.microworld.behaviours import couplets, facts
+from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import fill
+
+SELECTIVE = 0.7
+"""Least F1 with which a feature tells one thing from the others of its kind."""
+TOP = 10
+
+Features = dict[tuple[int, int], float]
+"""(layer, latent) with its mean activation where it stands for its thing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """The model, its transcoders, and its world."""
+
+    model: Model
+    transcoders: tuple[Dictionary, ...]
+    world: World
+
+    def tokens(self, prompt: str) -> Tensor:
+        return prompt_tokens(self.model, prompt)
+
+    @torch.no_grad()
+    def fired(self, tokens: Tensor) -> Float[Tensor, "layer pos latent"]:
+        """Activations of all features on a prompt."""
+        sites = [Site("mlp_in", layer) for layer in range(self.model.n_layers)]
+        run = self.model.run(tokens[None], capture=sites, logits=False)
+        return torch.stack([
+            dictionary.encode(run[site][0]).dense()
+            for dictionary, site in zip(self.transcoders, sites, strict=True)
+        ])  # fmt: skip
+
+    def writing(
+        self, change: Callable[[int, Tensor], Tensor], first: int
+    ) -> dict[Site, Intervention]:
+        """Interventions that add, from position `first` on, what a change of activations writes.
+
+        change: takes the layer and the activations [pos latent] and gives those to have instead.
+        """
+        seen: dict[int, Tensor] = {}
+        actions: dict[Site, Intervention] = {}
+
+        def read(layer: int) -> Intervention:
+            def keep(x: Tensor) -> Tensor:
+                seen[layer] = self.transcoders[layer].encode(x[0]).dense()
+                return x
+
+            return keep
+
+        def write(layer: int) -> Intervention:
+            def put(value: Tensor) -> Tensor:
+                now = seen[layer]
+                new = change(layer, now.clone())
+                value[0, first:] += ((new - now) @ self.transcoders[layer].W_dec)[first:]
+                return value
+
+            return put
+
+        for layer in range(self.model.n_layers):
+            actions[Site("mlp_in", layer)] = read(layer)
+            actions[Site("mlp_out", layer)] = write(layer)
+        return actions
+
+    @torch.no_grad()
+    def next(
+        self, tokens: Tensor, interventions: dict[Site, Intervention] | None = None
+    ) -> Float[Tensor, " d_vocab"]:
+        """Log-probabilities of the next word."""
+        logits = self.model.run(tokens[None], interventions=interventions).logits
+        assert logits is not None
+        return logits[0, -1].log_softmax(-1)
+
+    def word(self, token: int) -> str:
+        return str(self.model.tokenizer.decode([token])).strip()
+
+
+def selective(
+    fired: Sequence[Float[Tensor, "layer latent"]], things: Sequence[str]
+) -> dict[str, Features]:
+    """Of each thing, the features that tell it from the others, by F1 over samples."""
+    activity = torch.stack(list(fired))
+    on = activity > 0
+    found: dict[str, Features] = {}
+    for thing in sorted(set(things)):
+        mine = torch.tensor([each == thing for each in things])
+        hits = on[mine].sum(0).double()
+        f1 = 2 * hits / (on.sum(0) + mine.sum()).clamp_min(1)
+        mean = activity[mine].sum(0) / hits.clamp_min(1)
+        found[thing] = {
+            (int(layer), int(latent)): float(mean[layer, latent])
+            for layer, latent in (f1 >= SELECTIVE).nonzero()
+        }
+    return found
+
+
+def swapped(old: Features, new: Features, scale: float) -> Callable[[int, Tensor], Tensor]:
+    """A change of activations: the old features silent, the new ones at `scale` times their mean."""
+
+    def change(layer: int, now: Tensor) -> Tensor:
+        for each, latent in old:
+            if each == layer:
+                now[:, latent] = 0
+        for (each, latent), value in new.items():
+            if each == layer:
+                now[:, latent] = scale * value
+        return now
+
+    return change
+
+
+# --- two hops ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TwoHop:
+    prompt: str
+    city: str
+    state: str
+    answer: str
+    language: str
+
+
+def two_hops(world: World, *, held_out: bool) -> list[TwoHop]:
+    """Two-hop sentences of cities, in both languages and all wordings."""
+    return [
+        TwoHop(
+            fill(text, language, s=city), city.name(language), state.english,
+            capital.name(language), language,
+        )
+        for city, state, capital in facts.two_hop_facts(world)["capital"]
+        if facts.two_hop_held_out(world, "capital", city) == held_out
+        for language in facts.TWO_HOP
+        for text in facts.TWO_HOP[language]["capital"]
+    ]  # fmt: skip
+
+
+def state_features(lab: Lab, prompts: Iterable[TwoHop]) -> dict[str, Features]:
+    """Features that tell the state of a two-hop sentence, from the city on."""
+    fired, things = [], []
+    for each in prompts:
+        tokens = lab.tokens(each.prompt)
+        start = place(lab, tokens, each.city)
+        fired.append(lab.fired(tokens)[:, start:].amax(1))
+        things.append(each.state)
+    return selective(fired, things)
+
+
+def place(lab: Lab, tokens: Tensor, word: str) -> int:
+    """Where a word stands in a prompt."""
+    return int((tokens == token_id(lab.model, word)).nonzero()[0, 0])
+
+
+def holds_path(lab: Lab, each: TwoHop, features: Features) -> bool:
+    """Whether the pruned graph leads from the city through one of the features to the answer."""
+    target = Token(each.answer)
+    traced = trace(lab.model, each.prompt, target, lab.transcoders, limits=Limits(nodes=2_000))
+    graph = traced.graph
+    edges = prune(graph).edges
+    nodes = graph.nodes
+    city = place(lab, lab.tokens(each.prompt), each.city)
+    start = int(np.flatnonzero(nodes.of(TOKEN) & (nodes.position == city))[0])
+    onwards = set(breadth_first_order(edges.T.tocsr(), start, return_predecessors=False).tolist())
+    back = set(
+        breadth_first_order(edges, graph.targets.start, return_predecessors=False).tolist()
+    )
+    middle = {
+        node
+        for node in np.flatnonzero(nodes.of(FEATURE)).tolist()
+        if (int(nodes.layer[node]), int(nodes.unit[node])) in features
+    }
+    return bool(middle & onwards & back)
+
+
+def answers(
+    lab: Lab, each: TwoHop, old: Features, new: Features, scale: float
+) -> str:
+    """The answer with one state's features swapped for another's, from the city on."""
+    tokens = lab.tokens(each.prompt)
+    first = place(lab, tokens, each.city)
+    actions = lab.writing(swapped(old, new, scale), first)
+    return lab.word(int(lab.next(tokens, actions).argmax()))
+
+
+def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
+    """City → state → capital: the path in the graph, and the swap of states."""
+    known, asked = (two_hops(lab.world, held_out=held) for held in (False, True))
+    asked = [e for e in asked if lab.word(int(lab.next(lab.tokens(e.prompt)).argmax())) == e.answer]
+    rng = random.Random(0)
+    if quick:
+        known, asked = rng.sample(known, 60), rng.sample(asked, 4)
+    features = state_features(lab, known)
+    capitals = {
+        state.english: capital for state, capital in lab.world.capital_of.items()
+    }
+    states = sorted(capitals)
+
+    def other(state: str) -> str:
+        return rng.choice([each for each in states if each != state])
+
+    # How strongly to swap is chosen on prompts that are not asked.
+    trials = rng.sample(known, 8 if quick else 40)
+    aims = [other(each.state) for each in trials]
+
+    def share(prompts: Sequence[TwoHop], aims: Sequence[str], scale: float) -> list[float]:
+        return [
+            float(answers(lab, e, features[e.state], features[aim], scale)
+                  == capitals[aim].name(e.language))
+            for e, aim in zip(prompts, aims, strict=True)
+        ]  # fmt: skip
+
+    scale = max((1.0, 2.0, 3.0), key=lambda s: (sum(share(trials, aims, s)), -s))
+    goals = [other(each.state) for each in asked]
+    moved = share(asked, goals, scale)
+    paths = [float(holds_path(lab, each, features[each.state])) for each in asked]
+    control = [float(holds_path(lab, e, features[g])) for e, g in zip(asked, goals, strict=True)]
+    counts = [len(each) for each in features.values()]
+    return {
+        "two-hop: graph holds city → state → capital": figure(estimate(paths), 0.9),
+        "two-hop: the same with another state's features (control)": figure(estimate(control)),
+        "two-hop: swapped state gives its capital": figure(estimate(moved), 0.9),
+        "two-hop: strength of the swap": Figure(scale),
+        "two-hop: features of a state, mean": Figure(float(np.mean(counts))),
+    }
+
+
+# --- couplets ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Couplet:
+    """A couplet up to its verb, and on: `tokens` to the end, where the verb is, what it says."""
+
+    tokens: Tensor
+    verb: int
+    adjective: str
+    ending: str
+
+
+def written(
+    lab: Lab, tokens: Tensor, steps: int, interventions: Callable[[], dict[Site, Intervention]]
+) -> Tensor:
+    """The prompt with its most probable continuation."""
+    for _ in range(steps):
+        best = lab.next(tokens, interventions()).argmax()
+        tokens = torch.cat([tokens, best[None]])
+    return tokens
+
+
+def couplet(lab: Lab, line: str, rng: random.Random) -> Couplet | None:
+    """A second line as the model writes it, its verb drawn by the model's own odds."""
+    start = written(lab, lab.tokens(line), 2, dict)
+    odds = lab.next(start).exp().tolist()
+    verb = rng.choices(range(len(odds)), odds)[0]
+    tokens = written(lab, torch.cat([start, torch.tensor([verb])]), 4, dict)
+    words = [lab.word(int(token)) for token in tokens[-7:]]
+    if words[0] != "and" or words[3] != "the" or words[5] not in lab.world.rhyme_of:
+        return None
+    return Couplet(tokens[:-1], len(start), words[4], words[5])
+
+
+def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
+    """Features of an ending before it is written, and what swapping them does."""
+    rng = random.Random(1)
+    lines = couplets.first_lines(lab.world, rng, 60 if quick else 500)
+    made = [found for line, _ in lines if (found := couplet(lab, line, rng)) is not None]
+    known, asked = made[: 3 * len(made) // 4], made[3 * len(made) // 4 :]
+    # From the verb to the word before the ending.
+    fired = [lab.fired(each.tokens)[:, each.verb : -1].amax(1) for each in known]
+    features = selective(fired, [each.ending for each in known])
+    asked = [each for each in asked if each.ending in features]
+    active, wrong, moved, both = [], [], [], []
+    for each in asked:
+        now = lab.fired(each.tokens)[:, each.verb : -1].amax(1)
+        rhymes = [
+            e
+            for e in features
+            if e != each.ending and lab.world.rhyme_of[e] == lab.world.rhyme_of[each.ending]
+        ]
+        active.append(float(any(now[key] > 0 for key in features[each.ending])))
+        if not rhymes:
+            continue
+        aim = rng.choice(rhymes)
+        wrong.append(float(any(now[key] > 0 for key in features[aim])))
+        change = swapped(features[each.ending], features[aim], 1.0)
+        tokens = written(
+            lab, each.tokens[: each.verb + 1], 3,
+            lambda change=change, first=each.verb: lab.writing(change, first),
+        )  # fmt: skip
+        the, adjective, ending = (lab.word(int(token)) for token in tokens[-3:])
+        _, agreeing = names.AGREEMENT[lab.world.agreement_of[aim]]
+        moved.append(float(ending == aim))
+        both.append(float(ending == aim and adjective in agreeing))
+    return {
+        "couplets: features of the chosen ending active before it": figure(estimate(active), 0.8),
+        "couplets: features of another rhyme active (control)": figure(estimate(wrong)),
+        "couplets: swapped features change the ending": figure(estimate(moved)),
+        "couplets: swapped features change ending and adjective": figure(estimate(both), 0.8),
+    }
+
+
+# --- languages --------------------------------------------------------------------------------
+
+
+def writers(lab: Lab, prompt: str, answer: str) -> set[tuple[int, int]]:
+    """The features of the last position that add most to the answer's logit directly."""
+    traced = trace(lab.model, prompt, Token(answer), lab.transcoders, limits=Limits(nodes=0))
+    linear = traced.linear
+    added, _ = linear.rows(traced.aim.reading)
+    last = linear.frozen.n_pos - 1
+    found: list[tuple[float, tuple[int, int]]] = []
+    for number, group in enumerate(linear.explained.groups):
+        first = linear.offsets[number]
+        every = torch.arange(group.size)
+        here = every[group.positions(every) == last]
+        for unit, value in zip(
+            group.numbers(here).tolist(), added[first + here, 0].tolist(), strict=True
+        ):
+            found.append((value, (group.layer, unit)))
+    return {key for value, key in sorted(found, reverse=True)[:TOP] if value > 0}
+
+
+def drop(lab: Lab, prompt: str, answer: str, silent: set[tuple[int, int]]) -> float:
+    """By how much silencing features at the last position lowers the answer's log-probability."""
+    tokens = lab.tokens(prompt)
+
+    def change(layer: int, now: Tensor) -> Tensor:
+        for each, latent in silent:
+            if each == layer:
+                now[:, latent] = 0
+        return now
+
+    number = token_id(lab.model, answer)
+    without = lab.next(tokens, lab.writing(change, len(tokens) - 1))
+    return float(lab.next(tokens)[number] - without[number])
+
+
+def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
+    """Whether the features that write an answer in English write it in the other language."""
+    rng = random.Random(2)
+    shared = [
+        fact
+        for told in lab.world.facts.values()
+        for fact in told
+        if fact not in lab.world.only_in
+    ]
+    served, control, overlap = [], [], []
+    for fact in rng.sample(shared, 6 if quick else 100):
+        prompts = {
+            language: fill(facts.ONE_HOP[language][fact.relation][0], language, s=fact.subject)
+            for language in facts.ONE_HOP
+        }
+        right = {language: fact.object.name(language) for language in prompts}
+        if any(
+            lab.word(int(lab.next(lab.tokens(prompts[e])).argmax())) != right[e] for e in prompts
+        ):
+            continue
+        ours = {e: writers(lab, prompts[e], right[e]) for e in prompts}
+        stranger = rng.choice(
+            [e for e in lab.world.facts[fact.relation] if e.object != fact.object]
+        )
+        text = facts.ONE_HOP["english"][fact.relation][0]
+        others = writers(lab, fill(text, "english", s=stranger.subject), stranger.object.english)
+        own = drop(lab, prompts["other"], right["other"], ours["other"])
+        if own <= 0:
+            continue
+        served.append(
+            float(drop(lab, prompts["other"], right["other"], ours["english"]) >= own / 2)
+        )
+        control.append(float(drop(lab, prompts["other"], right["other"], others) >= own / 2))
+        overlap.append(len(ours["english"] & ours["other"]) / TOP)
+    return {
+        "languages: the English features do half of what the other's own do": figure(
+            estimate(served), 0.8
+        ),
+        "languages: features of another fact do (control)": figure(estimate(control)),
+        "languages: share of writing features in common": figure(estimate(overlap)),
+    }
+
+
+def measure(quick: bool) -> dict[str, Figure]:
+    """All figures."""
+    torch.set_num_threads(1)
+    model = given_model(None)
+    world = world_of(model)
+    assert world is not None
+    transcoders = reference(model, tokens=60_000) if quick else reference(model)
+    lab = Lab(model, transcoders, world)
+    return geography(lab, quick) | planning(lab, quick) | languages(lab, quick)
+
+
+if __name__ == "__main__":
+    main("mechanisms", measure)
