@@ -190,6 +190,8 @@ def _proof(graph: Graph) -> list[str]:
         ("attention and norms frozen", proof.frozen),
         ("original model, other MLPs held", proof.direct),
         ("original model, nothing held", proof.total),
+        ("the same two by derivatives, MLPs held", proof.direct_slope),
+        ("and nothing held", proof.total_slope),
         ("scores of heads, frozen", proof.looks_frozen),
         ("scores of heads, attention and norms live", proof.looks_direct),
     ):

@@ -8,7 +8,7 @@ import torch
 
 from tests.circuits.graph.conftest import PROMPT, tiny, transcoders
 from tomogram.circuits.graph.attended import attended
-from tomogram.circuits.graph.carry import carried
+from tomogram.circuits.graph.carry import of_nodes
 from tomogram.circuits.graph.checks import share_through_heads
 from tomogram.circuits.graph.heads import amounts, routes
 from tomogram.circuits.graph.qk import look
@@ -33,7 +33,7 @@ def test_carried_forwards_is_what_rows_say_backwards(family: str, kind: str) -> 
     found = trace(model, PROMPT, Token(3), transcoders(model, kind))
     graph = found.graph
     nodes = list(range(0, graph.targets.start, 7))
-    (*_, last) = carried(found, nodes)
+    *_, last = of_nodes(found, nodes)
     reading = found.aim.reading
     forwards = last[reading.positions[0]] @ reading.vectors[0]
     backwards = graph.edges[[graph.targets.start]].toarray()[0][nodes]

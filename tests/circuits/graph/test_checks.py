@@ -10,9 +10,10 @@ import torch
 from scipy.sparse import csr_array
 
 from tests.circuits.graph.conftest import PROMPT, tiny, transcoders
-from tomogram.circuits.graph.checks import check, share_through_heads
-from tomogram.circuits.graph.experiments import Experiment, responses
+from tomogram.circuits.graph.checks import check, sampled_edges, share_through_heads
+from tomogram.circuits.graph.experiments import Experiment, Held, responses
 from tomogram.circuits.graph.graph import TOKEN
+from tomogram.circuits.graph.live import derivatives
 from tomogram.circuits.graph.proof import agreement
 from tomogram.circuits.graph.targets import Difference, Token
 from tomogram.circuits.graph.trace import Limits, trace
@@ -100,3 +101,20 @@ def test_agreement() -> None:
     assert still is not None
     assert still.spearman.value == 0
     assert agreement([1.0], [1.0]) is None
+
+
+@pytest.mark.parametrize("held", ["direct", "nothing"])
+@pytest.mark.parametrize("family", ["llama", "gpt-neox-parallel"])
+def test_derivatives_are_what_small_steps_show(family: str, held: Held) -> None:
+    traced = trace(tiny(family), PROMPT, Difference(3, 5), limits=LIMITS)
+    pairs = [(int(s), int(t)) for s, t in sampled_edges(traced, 20)]
+    slopes = derivatives(traced, pairs, held)
+    step = 0.02
+    forth, back = (
+        responses(traced, [Experiment(s, t, factor) for s, t in pairs], held)
+        for factor in (step, -step)
+    )
+    measured = [(a - b) / (2 * step) for a, b in zip(forth, back, strict=True)]
+    size = max(map(abs, measured))
+    assert size > 0
+    assert slopes == pytest.approx(measured, rel=0.05, abs=2e-3 * size)

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from tomogram.circuits.graph.experiments import Experiment, Held, responses
 from tomogram.circuits.graph.faithful import faithfulness
 from tomogram.circuits.graph.graph import FEATURE, Graph
+from tomogram.circuits.graph.live import derivatives
 from tomogram.circuits.graph.paths import path_effect, top_paths, total_effects
 from tomogram.circuits.graph.proof import Checked, Proof, agreement
 from tomogram.circuits.graph.rows import Reading
@@ -57,6 +58,12 @@ def check(traced: Traced, *, edges: int = EDGES, paths: int = PATHS, seed: int =
             [c.total_predicted or 0.0 for c in checked], [c.total or 0.0 for c in checked]
         ),
         along_paths=agreement([c.predicted for c in found], [c.direct for c in found]),
+        direct_slope=agreement(
+            [c.direct_slope or 0.0 for c in checked], [c.direct for c in checked]
+        ),
+        total_slope=agreement(
+            [c.total_slope or 0.0 for c in checked], [c.total or 0.0 for c in checked]
+        ),
         unaccounted=_unaccounted(graph),
         whole=faithfulness(traced, pruned),
     )
@@ -130,10 +137,12 @@ def _edges(traced: Traced, sample: Int[np.ndarray, "m 2"]) -> list[Checked]:
     frozen = _effects(traced, sample, "frozen", scale)
     ones = np.ones(len(sample))
     direct, total = (_effects(traced, sample, held, ones) for held in ("direct", "nothing"))
+    pairs = [(int(s), int(t)) for s, t in sample]
+    slopes = [derivatives(traced, pairs, held) for held in ("direct", "nothing")]
     return [
-        Checked((int(s), int(t)), *map(float, (p, f, d, tp, tm)))
-        for (s, t), p, f, d, tp, tm in zip(
-            sample, predicted, frozen, direct, totals, total, strict=True
+        Checked(pair, *map(float, numbers))
+        for pair, *numbers in zip(
+            pairs, predicted, frozen, direct, totals, total, *slopes, strict=True
         )
     ]
 

@@ -27,6 +27,9 @@ Held = Literal["frozen", "direct", "nothing"]
 Reader = tuple[Site, Callable[[Tensor], Tensor]]
 """Where a node is read, and how: from the value of one row there to a number."""
 
+Written = tuple[Site, int, Tensor]
+"""Where something is written, at which position, and what."""
+
 _NUMBERS = 2**25
 
 
@@ -86,12 +89,12 @@ def changed(
     return traced.model.run(
         frozen.tokens.expand(rows, -1),
         capture=capture,
-        interventions=_interventions(traced, added, held),
+        interventions=interventions(traced, added, held),
         logits=Site("logits") in capture,
     )
 
 
-def written(traced: Traced, node: int) -> list[tuple[Site, int, Tensor]]:
+def written(traced: Traced, node: int) -> list[Written]:
     """What a node writes: site, position and vector, for each place it writes to."""
     graph, linear = traced.graph, traced.linear
     kind, position = graph.nodes.kind[node], int(graph.nodes.position[node])
@@ -122,9 +125,10 @@ def _added(like: Tensor, rows: int, listed: Sequence[tuple[int, int, Tensor]]) -
     return found
 
 
-def _interventions(
+def interventions(
     traced: Traced, added: Mapping[Site, Tensor], held: Held
 ) -> dict[Site, Intervention]:
+    """What adds `added` [row pos d_model] to what is written, and holds what is to be held."""
     frozen, explained = traced.linear.frozen, traced.linear.explained
     seen: dict[Site, Tensor] = {}
     actions: dict[Site, Intervention] = {}

@@ -364,7 +364,16 @@ def _proof_json(proof: Proof) -> dict[str, Json]:
     }
 
 
-_AGREEMENTS = ("frozen", "direct", "total", "along_paths", "looks_frozen", "looks_direct")
+_AGREEMENTS = (
+    "frozen",
+    "direct",
+    "total",
+    "along_paths",
+    "direct_slope",
+    "total_slope",
+    "looks_frozen",
+    "looks_direct",
+)
 
 
 def _graph(content: dict[str, Any], ours: dict[str, Any]) -> Graph:

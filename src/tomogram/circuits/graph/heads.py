@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tomogram.circuits.graph.attention import Route
-from tomogram.circuits.graph.carry import carried
+from tomogram.circuits.graph.carry import of_nodes
 from tomogram.circuits.graph.checks import readings
 from tomogram.circuits.graph.trace import Traced
 
@@ -88,7 +88,7 @@ def _meetings(traced: Traced, pairs: Sequence[tuple[int, int]]) -> Iterator[_Mee
     every = np.unique(sources)
     for start in range(0, len(every), _SOURCES):
         some = every[start : start + _SOURCES]
-        streams = list(carried(traced, some.tolist()))
+        streams = list(of_nodes(traced, some.tolist()))
         mine = np.isin(sources, some)
         for reading, nodes in readings(traced, np.unique(targets[mine])):
             edges = np.flatnonzero(mine & np.isin(targets, nodes))
@@ -98,4 +98,4 @@ def _meetings(traced: Traced, pairs: Sequence[tuple[int, int]]) -> Iterator[_Mee
             at: dict[int, Tensor] = {}
             traced.linear.rows(reading, at_attention=lambda layer, g, at=at: at.update({layer: g}))
             for layer, g in at.items():
-                yield edges, columns, rows, layer, g, streams[layer]
+                yield edges, columns, rows, layer, g, streams[2 * layer]

@@ -43,6 +43,8 @@ class Checked:
         direct: measured with attention and norms live and the other MLPs held.
         total_predicted: what the graph says it adds along all its paths.
         total: measured in the original model, nothing held. A path has none of the last two.
+        direct_slope, total_slope: what `direct` and `total` would be if they followed the
+            derivative by what the source writes, with attention and norms live.
     """
 
     path: tuple[int, ...]
@@ -51,6 +53,8 @@ class Checked:
     direct: float
     total_predicted: float | None = None
     total: float | None = None
+    direct_slope: float | None = None
+    total_slope: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Proof:
         along_paths: agreement of the paths' direct effects.
         unaccounted: the largest share of a node's incoming mass by which its edges and biases miss
             its value.
+        direct_slope, total_slope: agreement of the derivatives with what was measured.
         whole: what the kept subgraph does alone; None where it was not measured.
         looks_frozen, looks_direct: agreement of what nodes do to scores of heads.
     """
@@ -94,6 +99,8 @@ class Proof:
     total: Agreement | None
     along_paths: Agreement | None
     unaccounted: float
+    direct_slope: Agreement | None = None
+    total_slope: Agreement | None = None
     whole: Faithfulness | None = None
     looks_frozen: Agreement | None = None
     looks_direct: Agreement | None = None

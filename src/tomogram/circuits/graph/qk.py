@@ -13,6 +13,7 @@ denominator, and so is their derivative at 0.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tomogram.circuits.graph.attention import Look, Pair, Seen
-from tomogram.circuits.graph.carry import carried
+from tomogram.circuits.graph.carry import of_nodes
 from tomogram.circuits.graph.experiments import Held, changed
 from tomogram.circuits.graph.proof import Agreement, agreement
 from tomogram.circuits.graph.rows import Reading
@@ -278,7 +279,4 @@ def _largest(values: Float[np.ndarray, " n"], count: int) -> list[int]:
 
 
 def _stream_before(traced: Traced, layer: int, nodes: Sequence[int]) -> Tensor:
-    for number, stream in enumerate(carried(traced, list(nodes))):
-        if number == layer:
-            return stream
-    raise AssertionError(layer)
+    return next(itertools.islice(of_nodes(traced, list(nodes)), 2 * layer, None))
