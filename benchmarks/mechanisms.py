@@ -204,9 +204,7 @@ def holds_path(lab: Lab, each: TwoHop, features: Features) -> bool:
     city = place(lab, lab.tokens(each.prompt), each.city)
     start = int(np.flatnonzero(nodes.of(TOKEN) & (nodes.position == city))[0])
     onwards = set(breadth_first_order(edges.T.tocsr(), start, return_predecessors=False).tolist())
-    back = set(
-        breadth_first_order(edges, graph.targets.start, return_predecessors=False).tolist()
-    )
+    back = set(breadth_first_order(edges, graph.targets.start, return_predecessors=False).tolist())
     middle = {
         node
         for node in np.flatnonzero(nodes.of(FEATURE)).tolist()
@@ -215,9 +213,7 @@ def holds_path(lab: Lab, each: TwoHop, features: Features) -> bool:
     return bool(middle & onwards & back)
 
 
-def answers(
-    lab: Lab, each: TwoHop, old: Features, new: Features, scale: float
-) -> str:
+def answers(lab: Lab, each: TwoHop, old: Features, new: Features, scale: float) -> str:
     """The answer with one state's features swapped for another's, from the city on."""
     tokens = lab.tokens(each.prompt)
     first = place(lab, tokens, each.city)
@@ -233,9 +229,7 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     if quick:
         known, asked = rng.sample(known, 60), rng.sample(asked, 4)
     features = state_features(lab, known)
-    capitals = {
-        state.english: capital for state, capital in lab.world.capital_of.items()
-    }
+    capitals = {state.english: capital for state, capital in lab.world.capital_of.items()}
     states = sorted(capitals)
 
     def other(state: str) -> str:
@@ -382,10 +376,7 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
     """Whether the features that write an answer in English write it in the other language."""
     rng = random.Random(2)
     shared = [
-        fact
-        for told in lab.world.facts.values()
-        for fact in told
-        if fact not in lab.world.only_in
+        fact for told in lab.world.facts.values() for fact in told if fact not in lab.world.only_in
     ]
     served, control, overlap = [], [], []
     for fact in rng.sample(shared, 6 if quick else 100):

@@ -188,10 +188,10 @@ def _proof(graph: Graph) -> list[str]:
     lines = [f"  check over {len(proof.edges)} edges:"]
     for name, found in (
         ("attention and norms frozen", proof.frozen),
-        ("original model, other MLPs held", proof.direct),
-        ("original model, nothing held", proof.total),
-        ("the same two by derivatives, MLPs held", proof.direct_slope),
-        ("and nothing held", proof.total_slope),
+        ("attention and norms live, other MLPs held", proof.direct_live),
+        ("original model, nothing held", proof.total_live),
+        ("edges alone against removal, other MLPs held", proof.direct),
+        ("paths alone against removal, nothing held", proof.total),
         ("scores of heads, frozen", proof.looks_frozen),
         ("scores of heads, attention and norms live", proof.looks_direct),
     ):

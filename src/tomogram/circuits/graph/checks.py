@@ -17,9 +17,9 @@ from jaxtyping import Float, Int
 from tomogram.circuits.graph.experiments import Experiment, Held, responses
 from tomogram.circuits.graph.faithful import faithfulness
 from tomogram.circuits.graph.graph import FEATURE, Graph
-from tomogram.circuits.graph.live import derivatives
+from tomogram.circuits.graph.live import derivatives, steps
 from tomogram.circuits.graph.paths import path_effect, top_paths, total_effects
-from tomogram.circuits.graph.proof import Checked, Proof, agreement
+from tomogram.circuits.graph.proof import Agreement, Checked, Proof, agreement
 from tomogram.circuits.graph.rows import Reading
 from tomogram.circuits.graph.scores import prune
 from tomogram.circuits.graph.trace import Traced
@@ -30,16 +30,19 @@ _DECILES = 10
 _THROUGH_HEADS = 0.01
 _LARGEST_FACTOR = 1e4
 _ROWS = 32
+_LIVE: tuple[Held, ...] = ("direct", "nothing")
 
 
 def check(traced: Traced, *, edges: int = EDGES, paths: int = PATHS, seed: int = 0) -> Traced:
     """The same graph with its proof: predicted and measured effects.
 
-    Each edge is measured three times by taking away what its source writes. *Frozen*: patterns,
-    denominators and MLPs held, the change scaled to the size of what enters the target, which a
-    linear map allows and rounding asks for; this is exactness. *Direct*: MLPs held, attention and
-    norms live. *Total*: the original model, nothing held, against the sum over all paths of the
-    graph. A path is measured edge by edge, each unit passing on the change that it showed.
+    Each edge is measured by taking away what its source writes. *Frozen*: patterns, denominators
+    and MLPs held, the change scaled to the size of what enters the target, which a linear map
+    allows and rounding asks for; this is exactness. *Direct*: MLPs held, attention and norms live.
+    *Total*: the original model, nothing held, against the sum over all paths of the graph. *Live*:
+    the last two once more, against derivatives that let attention and norms answer, taking away no
+    more than a quarter of the stream (`live.steps`). A path is measured edge by edge, each unit
+    passing on the change that it showed.
 
     Args:
         edges: how many edges; fewer where there are not as many. paths: how many paths.
@@ -58,12 +61,8 @@ def check(traced: Traced, *, edges: int = EDGES, paths: int = PATHS, seed: int =
             [c.total_predicted or 0.0 for c in checked], [c.total or 0.0 for c in checked]
         ),
         along_paths=agreement([c.predicted for c in found], [c.direct for c in found]),
-        direct_slope=agreement(
-            [c.direct_slope or 0.0 for c in checked], [c.direct for c in checked]
-        ),
-        total_slope=agreement(
-            [c.total_slope or 0.0 for c in checked], [c.total or 0.0 for c in checked]
-        ),
+        direct_live=_live(checked, "direct"),
+        total_live=_live(checked, "total"),
         unaccounted=_unaccounted(graph),
         whole=faithfulness(traced, pruned),
     )
@@ -138,11 +137,16 @@ def _edges(traced: Traced, sample: Int[np.ndarray, "m 2"]) -> list[Checked]:
     ones = np.ones(len(sample))
     direct, total = (_effects(traced, sample, held, ones) for held in ("direct", "nothing"))
     pairs = [(int(s), int(t)) for s, t in sample]
-    slopes = [derivatives(traced, pairs, held) for held in ("direct", "nothing")]
+    within = np.array(steps(traced, sources.tolist()))[where]
+    live = [
+        numbers
+        for held in _LIVE
+        for numbers in (derivatives(traced, pairs, held), _effects(traced, sample, held, within))
+    ]
     return [
         Checked(pair, *map(float, numbers))
         for pair, *numbers in zip(
-            pairs, predicted, frozen, direct, totals, total, *slopes, strict=True
+            pairs, predicted, frozen, direct, totals, total, *live, within, strict=True
         )
     ]
 
@@ -154,6 +158,13 @@ def _effects(
     asked = [Experiment(int(s), int(t), -float(f)) for (s, t), f in zip(sample, scale, strict=True)]
     found = responses(traced, asked, held)
     return [value / each.factor for value, each in zip(found, asked, strict=True)]
+
+
+def _live(checked: Sequence[Checked], what: str) -> Agreement | None:
+    return agreement(
+        [getattr(each, f"{what}_slope") for each in checked],
+        [getattr(each, f"{what}_live") for each in checked],
+    )
 
 
 def _path(traced: Traced, path: tuple[int, ...]) -> Checked:

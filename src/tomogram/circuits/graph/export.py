@@ -369,8 +369,8 @@ _AGREEMENTS = (
     "direct",
     "total",
     "along_paths",
-    "direct_slope",
-    "total_slope",
+    "direct_live",
+    "total_live",
     "looks_frozen",
     "looks_direct",
 )

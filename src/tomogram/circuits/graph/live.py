@@ -19,6 +19,8 @@ from tomogram.circuits.graph.experiments import Held, interventions, readers, wr
 from tomogram.circuits.graph.trace import Traced
 from tomogram.models.sites import Site
 
+WITHIN = 0.25
+"""By which share of the stream a source may be changed and the model still be itself."""
 _ROWS = 16
 
 
@@ -41,6 +43,29 @@ def derivatives(traced: Traced, pairs: Sequence[tuple[int, int]], held: Held) ->
                 for site, position, vector in written(traced, int(sources[number]))
             )
     return found.tolist()
+
+
+@torch.no_grad()
+def steps(traced: Traced, sources: Sequence[int], *, within: float = WITHIN) -> list[float]:
+    """How much of each source to take away: all of it, or as much as `within` of the stream that it
+    writes to, in norm, where that is less.
+
+    Without the embedding of a token, or half of it, little is left of the stream at its position:
+    denominators fall, whatever else is there grows, and the model is no longer itself.
+    """
+    model = traced.model
+    streams = {Site("mlp_out", layer): Site("resid_post", layer) for layer in range(model.n_layers)}
+    streams |= dict.fromkeys((Site("embed"), Site("pos_embed")), Site("resid_pre", 0))
+    run = model.run(traced.linear.frozen.tokens[None], capture=set(streams.values()), logits=False)
+    found = []
+    for source in sources:
+        shares = [
+            float(vector.norm() / run[streams[site]][0, position].norm())
+            for site, position, vector in written(traced, source)
+        ]
+        largest = max(shares, default=0.0)
+        found.append(min(1.0, within / largest) if largest else 1.0)
+    return found
 
 
 def _slopes(traced: Traced, targets: Sequence[int], held: Held) -> dict[Site, Tensor]:

@@ -43,8 +43,9 @@ class Checked:
         direct: measured with attention and norms live and the other MLPs held.
         total_predicted: what the graph says it adds along all its paths.
         total: measured in the original model, nothing held. A path has none of the last two.
-        direct_slope, total_slope: what `direct` and `total` would be if they followed the
-            derivative by what the source writes, with attention and norms live.
+        direct_slope, total_slope: what the source is worth with attention and norms live, to
+            first order: the edge, and what the source does to scores and denominators.
+        direct_live, total_live: measured, as `direct` and `total`, by taking away `step` of it.
     """
 
     path: tuple[int, ...]
@@ -53,8 +54,11 @@ class Checked:
     direct: float
     total_predicted: float | None = None
     total: float | None = None
-    direct_slope: float | None = None
-    total_slope: float | None = None
+    direct_slope: float = 0.0
+    direct_live: float = 0.0
+    total_slope: float = 0.0
+    total_live: float = 0.0
+    step: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class Proof:
         along_paths: agreement of the paths' direct effects.
         unaccounted: the largest share of a node's incoming mass by which its edges and biases miss
             its value.
-        direct_slope, total_slope: agreement of the derivatives with what was measured.
+        direct_live, total_live: the same with attention and norms answering to first order, and
+            no more than a quarter of the stream taken away.
         whole: what the kept subgraph does alone; None where it was not measured.
         looks_frozen, looks_direct: agreement of what nodes do to scores of heads.
     """
@@ -99,8 +104,8 @@ class Proof:
     total: Agreement | None
     along_paths: Agreement | None
     unaccounted: float
-    direct_slope: Agreement | None = None
-    total_slope: Agreement | None = None
+    direct_live: Agreement | None = None
+    total_live: Agreement | None = None
     whole: Faithfulness | None = None
     looks_frozen: Agreement | None = None
     looks_direct: Agreement | None = None
@@ -111,12 +116,12 @@ class Proof:
         faults = []
         if self.unaccounted > 1e-3:
             faults.append("edges do not add up to the nodes' values")
-        if self.frozen is None or self.direct is None or self.total is None:
+        if self.frozen is None or self.direct_live is None or self.total_live is None:
             faults.append("too few edges to measure")
             return "; ".join(faults)
         if not self.frozen.spearman.value >= EXACT:
             faults.append(f"frozen Spearman {self.frozen.spearman.value:.3f}")
-        for name, found in (("direct", self.direct), ("total", self.total)):
+        for name, found in (("direct", self.direct_live), ("total", self.total_live)):
             if not found.spearman.value >= FAITHFUL:
                 faults.append(f"{name} Spearman {found.spearman.value:.2f} in the original model")
             if not found.signs >= SIGNS:
