@@ -1,4 +1,4 @@
-"""Mechanisms: what the reference model is known to compute, found by its features and moved by them.
+"""Mechanisms: what the reference model is known to compute, found and moved by its features.
 
 Features are the latents of a transcoder of each MLP (`benchmarks.transcoders`, trained once). Which
 features stand for a state or an ending is chosen on prompts that the model's training text may
@@ -138,7 +138,7 @@ def selective(
 
 
 def swapped(old: Features, new: Features, scale: float) -> Callable[[int, Tensor], Tensor]:
-    """A change of activations: the old features silent, the new ones at `scale` times their mean."""
+    """A change of activations: the old features silent, the new at `scale` times their mean."""
 
     def change(layer: int, now: Tensor) -> Tensor:
         for each, latent in old:
@@ -324,7 +324,7 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
             lab, each.tokens[: each.verb + 1], 3,
             lambda change=change, first=each.verb: lab.writing(change, first),
         )  # fmt: skip
-        the, adjective, ending = (lab.word(int(token)) for token in tokens[-3:])
+        _, adjective, ending = (lab.word(int(token)) for token in tokens[-3:])
         _, agreeing = names.AGREEMENT[lab.world.agreement_of[aim]]
         moved.append(float(ending == aim))
         both.append(float(ending == aim and adjective in agreeing))

@@ -19,7 +19,7 @@ from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
 LIMITS = Limits(nodes=120)
-FAMILIES = ["llama", "gpt2-layer-scaled", "gpt-neox-parallel", "gemma2", "qwen3"]
+FAMILIES = ["llama", "gpt2-layer-scaled", "gpt-neox-parallel", "gemma2", "qwen3", "opt", "gpt-neo"]
 
 
 def traced(family: str) -> Traced:

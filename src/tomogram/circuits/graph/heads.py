@@ -96,6 +96,6 @@ def _meetings(traced: Traced, pairs: Sequence[tuple[int, int]]) -> Iterator[_Mee
             order = np.argsort(nodes)
             rows = order[np.searchsorted(nodes, targets[edges], sorter=order)]
             at: dict[int, Tensor] = {}
-            traced.linear.rows(reading, at_attention=lambda layer, g, at=at: at.update({layer: g}))
+            traced.linear.rows(reading, at_attention=at.__setitem__)
             for layer, g in at.items():
                 yield edges, columns, rows, layer, g, streams[2 * layer]

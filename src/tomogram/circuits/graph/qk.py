@@ -32,8 +32,11 @@ from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
 NODES = 12
+_HELD: tuple[Held, ...] = ("frozen", "direct")
 _SMALL = 1e-3
 _TOLERANCE = 1e-2
+_READABLE = 1e-5
+"""Smaller weights are too near to rounding for their logarithm to be read."""
 
 
 def look(
@@ -56,7 +59,7 @@ def look(
     together = (score.scaling * at_query @ at_key.T).cpu().double().numpy()
     own = np.diagonal(together)
     predicted = by_query[chosen] + by_key[chosen] - own
-    measured = {held: score.measured(traced, chosen, held) for held in ("frozen", "direct")}
+    measured = {held: score.measured(traced, chosen, held) for held in _HELD}
     seen = [
         Seen(node, *map(float, values))
         for node, *values in zip(
@@ -203,7 +206,7 @@ def _score(traced: Traced, layer: int, head: int, query: int, key: int) -> _Scor
     return _Score(
         layer, head, key_head, query,
         pattern=float(pattern[key]),
-        scaling=_scaling(traced, layer),
+        scaling=_scaling(patterns[head], queries[:, head], keys[:, key_head]),
         weights=weights,
         query_map=norm.back(query_map, spot),
         key_maps=norm.back(
@@ -258,11 +261,29 @@ def _fitted(
     return ratio * weight, bias
 
 
-def _scaling(traced: Traced, layer: int) -> float:
-    """What scores are multiplied by before the softmax."""
-    found = getattr(traced.model.wiring.blocks[layer].attention, "scaling", None)
-    width = traced.linear.frozen.blocks[layer].attention.outputs.shape[1]
-    return float(found) if isinstance(found, float) else width**-0.5
+def _scaling(
+    pattern: Float[Tensor, "query key"],
+    queries: Float[Tensor, "pos d_head"],
+    keys: Float[Tensor, "pos d_head"],
+) -> float:
+    """What a head multiplies its scores by before the softmax, read off its pattern.
+
+    Families say it in different places, or scale queries instead. Logarithms of weights differ as
+    scaled scores do, but for a bias by distance, which is fitted beside it.
+    """
+    scores = (queries @ keys.T).double().cpu().numpy()
+    weights = pattern.double().cpu().numpy()
+    rows, columns = np.tril_indices(len(scores))
+    first = weights.argmax(1)
+    told = (weights[rows, columns] > _READABLE) & (columns != first[rows])
+    rows, columns = rows[told], columns[told]
+    if not len(rows):
+        return queries.shape[1] ** -0.5
+    of_scores = scores[rows, columns] - scores[rows, first[rows]]
+    of_logs = np.log(weights[rows, columns] / weights[rows, first[rows]])
+    away = (columns - first[rows]).astype(float)
+    given = np.stack([of_scores, away], 1) if len(rows) > 2 else of_scores[:, None]
+    return float(np.linalg.lstsq(given, of_logs, rcond=None)[0][0])
 
 
 def _by_node(traced: Traced, reading: Reading) -> Float[np.ndarray, " nodes"]:
