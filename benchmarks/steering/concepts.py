@@ -8,6 +8,7 @@ itself and one after which it does not.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -133,15 +134,19 @@ def feeling(world: World) -> Written:
     """A bad review is rated good."""
     text = "review : the {t} was {a} . the {u} was {b} and {c} . rating : {!r}"
 
+    # Different words each, so that no prompt stands on both sides.
+    choices = itertools.product(
+        itertools.permutations(names.REVIEWED, 2), itertools.permutations(range(10), 3)
+    )
+    drawn = random.Random("feeling").sample(list(choices), 200)
+
     def filled(words: Sequence[str], subject: Any) -> str:
-        rng = random.Random(f"feeling:{subject}")
-        t, u = rng.sample(names.REVIEWED, 2)
-        a, b, c = rng.sample(words, 3)
-        return fill(text, "english", t=t, u=u, a=a, b=b, c=c)
+        (t, u), (a, b, c) = subject
+        return fill(text, "english", t=t, u=u, a=words[a], b=words[b], c=words[c])
 
     return Written(
         "a sentiment",
-        range(200),
+        drawn,
         lambda subject: [(filled(names.NEGATIVE, subject), frozenset({"good"}))],
         lambda side: [(filled(names.POSITIVE, s), filled(names.NEGATIVE, s)) for s in side],
     )

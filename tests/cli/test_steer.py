@@ -78,7 +78,7 @@ def test_a_harmless_request_is_refused_when_steered(pairs: str, tmp_path: Path) 
 
 
 def test_a_feature_of_a_folder_of_dictionaries(dictionaries: str, tmp_path: Path) -> None:
-    (tmp_path / "text.txt").write_text("Laura lives in Gary . Gary is in Indiana . " * 20)
+    (tmp_path / "text.txt").write_text("Laura lives in Gary . Gary is in Indiana . " * 60)
     found = json.loads(
         run(
             model(), MADE, "--dictionaries", dictionaries, "--feature", f"{SITE}/5",

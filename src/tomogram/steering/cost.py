@@ -57,9 +57,13 @@ def text_costs(
     for each in edits.values():
         model.check_sites(site for edit in each for site in (edit.read, edit.write))
     with watching(model) as watch:
-        asked = {key: partial(interventions, each, watch) for key, each in edits.items()}
+        names = {key: str(number) for number, key in enumerate(edits)}
+        asked = {names[key]: partial(interventions, each, watch) for key, each in edits.items()}
         clean, found = effects(model, text, asked, batch_rows=batch_rows)
-    return {key: _cost(clean, found[key].losses, found[key].divergences, seed) for key in edits}
+    return {
+        key: _cost(clean, found[name].losses, found[name].divergences, seed)
+        for key, name in names.items()
+    }
 
 
 def _cost(
