@@ -26,7 +26,7 @@ def measure(subject: Subject) -> Measurement:
     moved = (own.chances.exp() * (own.chances - its.chances)).sum(-1)
     apart = ((own.streams - its.streams).norm(dim=-1) / its.streams.norm(dim=-1)).mean(1)
     words = list(subject.ids)
-    examples = [
+    examples: list[Json] = [
         {
             "prompt": prompts[int(i)],
             "base": words[int(its.chances[int(i)].argmax())],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -49,7 +50,7 @@ def matrices(model: Model) -> dict[str, nn.Module]:
 
 def sizes(module: nn.Module) -> tuple[int, int]:
     """Width of what a matrix reads and of what it writes."""
-    rows, columns = module.weight.shape
+    rows, columns = cast(Tensor, module.weight).shape
     return (rows, columns) if isinstance(module, Conv1D) else (columns, rows)
 
 
@@ -106,7 +107,7 @@ def applied(model: Model, delta: Delta, bits: int | None = None) -> Model:
 
 
 def _changed(part: nn.Module, factors: Factors | None, bits: int | None) -> Tensor:
-    weight: Tensor = part.weight.data
+    weight = cast(Tensor, part.weight).data
     if factors is not None:
         change = factors.dense().to(weight)
         weight = weight + (change.T if isinstance(part, Conv1D) else change)
