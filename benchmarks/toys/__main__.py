@@ -3,7 +3,9 @@
     python -m benchmarks.toys [--json] [--quick]
 
 A feature counts as found when a latent's row has a cosine of .95 or more with what the feature
-writes. Penalties and steps were chosen on seeds from 100 on, which are not measured here.
+writes. Penalties and steps were chosen on seeds from 100 on, which are not measured here. Cases
+with "random directions" are harder than what the field plants and have a smallest figure of their
+own.
 """
 
 from __future__ import annotations
@@ -27,10 +29,20 @@ def measure(quick: bool) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for shape in CASES:
         figures |= of_shape(shape, 50 if quick else STEPS)
-    for what in ("share found", "mean max cosine"):
-        values = [each.value for name, each in figures.items() if name.endswith(what)]
-        figures[f"smallest {what}"] = Figure(min(values), target=TARGET)
-    return figures
+    return figures | _smallest(figures)
+
+
+def _smallest(figures: dict[str, Figure]) -> dict[str, Figure]:
+    found: dict[str, Figure] = {}
+    for where, crowded in (("", False), (", random directions", True)):
+        for what in ("share found", "mean max cosine"):
+            values = [
+                each.value
+                for name, each in figures.items()
+                if name.endswith(what) and ("random directions" in name) == crowded
+            ]
+            found[f"smallest {what}{where}"] = Figure(min(values), target=TARGET)
+    return found
 
 
 def of_shape(shape: str, steps: int) -> dict[str, Figure]:

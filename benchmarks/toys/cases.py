@@ -16,6 +16,8 @@ from benchmarks.toys.planted import (
     LATE,
     TWO_MODELS,
     WIDTH,
+    Crowded,
+    CrowdedVarying,
     Layers,
     Varying,
     World,
@@ -110,6 +112,12 @@ CASES: Mapping[str, Case] = {
     ),
     "autoencoder, number varies": Case(
         autoencoder(EARLY, WIDTH), KINDS, Varying, lambda world, _: world.directions(0)
+    ),
+    "autoencoder, random directions": Case(
+        autoencoder(EARLY, WIDTH), KINDS, Crowded, lambda world, _: world.directions(0)
+    ),
+    "autoencoder, random directions, number varies": Case(
+        autoencoder(EARLY, WIDTH), KINDS, CrowdedVarying, lambda world, _: world.directions(0)
     ),
     "transcoder": Case(transcoder(0, WIDTH), KINDS, World, lambda world, _: world.directions(1)),
     "skip transcoder": Case(transcoder(1, WIDTH, skip=True), WITH_PATH, World, _skip_truth),

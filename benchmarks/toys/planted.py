@@ -3,12 +3,18 @@
 There are twice as many features as dimensions. Three are active on every token, or, where said so,
 three on average and each independently of the others. Every site has an offset and a scale of its
 own.
+
+Directions are drawn at random and then pushed apart, as in the field's own planted data (Chanin et
+al. 2026, "SynthSAEBench", section 3; SAELens' `FeatureDictionary` does so unless told otherwise): a
+model that learns its features keeps them apart, too (Elhage et al. 2022), whereas among 48 random
+directions in 24 dimensions some pairs are nearly one. `Crowded` leaves them as drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +33,27 @@ OWN = FEATURES // 6
 """So many features are in the first model only, and as many in the second only."""
 
 
+def drawn(seed: int) -> Float[Tensor, "features width"]:
+    """Random unit directions."""
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(FEATURES, WIDTH, generator=generator), dim=1)
+
+
+@cache
+def apart(seed: int) -> Float[Tensor, "features width"]:
+    """Random unit directions after some steps down the sum of the fourth powers of their cosines.
+
+    The square, which is usual among thousands of dimensions, has many minima in so few, and leaves
+    pairs as near as they were drawn. Do not write to it.
+    """
+    rows = drawn(seed)
+    for _ in range(400):
+        cosines = (rows @ rows.T).fill_diagonal_(0)
+        # A descent step along the sphere.
+        rows = F.normalize(rows - 0.05 * cosines.pow(3) @ rows, dim=1)
+    return rows
+
+
 @dataclass(frozen=True)
 class World:
     """The features of one seed.
@@ -39,9 +66,8 @@ class World:
     batch_tokens: int = 256
 
     def directions(self, number: int) -> Float[Tensor, "features width"]:
-        """Random unit directions, other ones for each number."""
-        generator = torch.Generator().manual_seed(self.seed * 1009 + number)
-        return F.normalize(torch.randn(FEATURES, WIDTH, generator=generator), dim=1)
+        """Unit directions that keep apart, other ones for each number."""
+        return apart(self.seed * 1009 + number)
 
     @property
     def path(self) -> Float[Tensor, "width width"]:
@@ -102,6 +128,19 @@ class Varying(World):
         self, shape: tuple[int, int], generator: torch.Generator
     ) -> Float[Tensor, "tokens features"]:
         return (torch.rand(shape, generator=generator) < ACTIVE / FEATURES).float()
+
+
+@dataclass(frozen=True)
+class Crowded(World):
+    """Random directions as they are drawn: the nearest two have a cosine of about .7."""
+
+    def directions(self, number: int) -> Float[Tensor, "features width"]:
+        return drawn(self.seed * 1009 + number)
+
+
+@dataclass(frozen=True)
+class CrowdedVarying(Crowded, Varying):
+    """Random directions, features active independently of each other."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Which kind and shape of dictionary finds the reference model's known concepts best."""

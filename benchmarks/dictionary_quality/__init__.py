@@ -1,0 +1,1 @@
+"""How well dictionaries reconstruct at equal tokens and equal L0, beside the peers'."""
