@@ -20,6 +20,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -253,9 +254,11 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     control = [float(holds_path(lab, e, features[g])) for e, g in zip(asked, goals, strict=True)]
     counts = [len(each) for each in features.values()]
     return {
-        "two-hop: graph holds city → state → capital": figure(estimate(paths), 0.9),
-        "two-hop: the same with another state's features (control)": figure(estimate(control)),
-        "two-hop: swapped state gives its capital": figure(estimate(moved), 0.9),
+        "two-hop: graph holds city → state → capital": figure(estimate(np.array(paths)), 0.9),
+        "two-hop: the same with another state's features (control)": figure(
+            estimate(np.array(control))
+        ),
+        "two-hop: swapped state gives its capital": figure(estimate(np.array(moved)), 0.9),
         "two-hop: strength of the swap": Figure(scale),
         "two-hop: features of a state, mean": Figure(float(np.mean(counts))),
     }
@@ -322,17 +325,21 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         change = swapped(features[each.ending], features[aim], 1.0)
         tokens = written(
             lab, each.tokens[: each.verb + 1], 3,
-            lambda change=change, first=each.verb: lab.writing(change, first),
+            partial(lab.writing, change, each.verb),
         )  # fmt: skip
         _, adjective, ending = (lab.word(int(token)) for token in tokens[-3:])
         _, agreeing = names.AGREEMENT[lab.world.agreement_of[aim]]
         moved.append(float(ending == aim))
         both.append(float(ending == aim and adjective in agreeing))
     return {
-        "couplets: features of the chosen ending active before it": figure(estimate(active), 0.8),
-        "couplets: features of another rhyme active (control)": figure(estimate(wrong)),
-        "couplets: swapped features change the ending": figure(estimate(moved)),
-        "couplets: swapped features change ending and adjective": figure(estimate(both), 0.8),
+        "couplets: features of the chosen ending active before it": figure(
+            estimate(np.array(active)), 0.8
+        ),
+        "couplets: features of another rhyme active (control)": figure(estimate(np.array(wrong))),
+        "couplets: swapped features change the ending": figure(estimate(np.array(moved))),
+        "couplets: swapped features change ending and adjective": figure(
+            estimate(np.array(both)), 0.8
+        ),
     }
 
 
@@ -405,10 +412,10 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
         overlap.append(len(ours["english"] & ours["other"]) / TOP)
     return {
         "languages: the English features do half of what the other's own do": figure(
-            estimate(served), 0.8
+            estimate(np.array(served)), 0.8
         ),
-        "languages: features of another fact do (control)": figure(estimate(control)),
-        "languages: share of writing features in common": figure(estimate(overlap)),
+        "languages: features of another fact do (control)": figure(estimate(np.array(control))),
+        "languages: share of writing features in common": figure(estimate(np.array(overlap))),
     }
 
 

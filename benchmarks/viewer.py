@@ -87,7 +87,7 @@ def _features(family: int, units: int, rng: np.random.Generator) -> pa.Table:
     count = rng.geometric(0.001, units)
     words = rng.integers(2000, size=(units, 3))
     labelled = rng.random(units) < 0.6
-    score = np.where(labelled, rng.random(units), None)
+    score = [value if has else None for has, value in zip(labelled, rng.random(units), strict=True)]
     histogram = rng.poisson(3, (units, BINS))
     promoted = rng.integers(VOCABULARY, size=(units, PER_UNIT)).tolist()
     by = np.ones((units, PER_UNIT)).tolist()

@@ -54,7 +54,7 @@ def coder(dictionary: Dictionary) -> Coder:
     kept = None if threshold is None else threshold.clone()
 
     def encode(x: torch.Tensor, factor: float) -> torch.Tensor:
-        if threshold is not None:
+        if threshold is not None and kept is not None:
             threshold.copy_(kept * factor)
         return dictionary.encode(x).dense()
 

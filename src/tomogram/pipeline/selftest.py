@@ -49,9 +49,11 @@ def means(found: Sequence[Measured]) -> dict[tuple[str, str], tuple[float, float
     for each in found:
         groups[each.kind, each.method].append(each)
     return {
-        key: tuple(
-            float(np.mean([getattr(each, name) for each in group]))
-            for name in ("auroc", "cpr", "cmd", "seconds")
+        key: (
+            float(np.mean([each.auroc for each in group])),
+            float(np.mean([each.cpr for each in group])),
+            float(np.mean([each.cmd for each in group])),
+            float(np.mean([each.seconds for each in group])),
         )
         for key, group in groups.items()
     }

@@ -192,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus.OK
         try:
             asked = urlsplit(self.path)
-            port = int(self.server.server_address[1])
+            port = int(self.connection.getsockname()[1])
             why = refusal(asked.path, {name: self._only(name) for name in LOOKED_AT}, port)
             if why:
                 self.close_connection = True

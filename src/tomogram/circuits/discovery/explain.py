@@ -171,7 +171,7 @@ def _causes(
     model: Model, graph: EdgeGraph, tokens: tuple[int, ...], pairs: Sequence[Pair], found: Discovery
 ) -> tuple[Cause, ...]:
     effects = exact_nodes(model, graph, pairs)
-    writers = found.kept.any(1).nonzero()[0]
+    writers = np.flatnonzero(found.kept.any(1))
     looks = _looks(model, graph, tokens)
     causes = [
         Cause(graph.writers[w], _estimate(effects[:, w]), looks.get(graph.writers[w]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tomogram.circuits.discovery.discover import Discovery
 from tomogram.models.model import Model
 from tomogram.store.canonical import Json
@@ -59,7 +61,7 @@ def document(model: Model, found: Discovery, *, behaviour: str) -> dict[str, Jso
 def eap_ig(model: Model, found: Discovery) -> dict[str, Json]:
     """The circuit as the JSON that EAP-IG writes: `cfg`, `nodes` and `edges` by name."""
     graph, mean = found.graph, found.scores.mean
-    kept = {graph.writers[u] for u in found.kept.any(1).nonzero()[0]}
+    kept = {graph.writers[u] for u in np.flatnonzero(found.kept.any(1))}
     edges: dict[str, Json] = {}
     for u, v in zip(*graph.possible.nonzero(), strict=True):
         edges[graph.name(int(u), int(v))] = {

@@ -229,4 +229,4 @@ def token_ids(model: Model, prompt: str | Sequence[int]) -> tuple[int, ...]:
         isinstance(each, int) and not isinstance(each, bool) for each in prompt
     ):
         raise TomogramError("a prompt is a text or a list of token ids.")
-    return tuple(prompt)
+    return tuple(int(each) for each in prompt)

@@ -35,7 +35,7 @@ def _parts(arrays: dict[str, np.ndarray], name: str) -> Parts:
     own = {
         key[len(name) + 1 :]: value for key, value in arrays.items() if key.startswith(f"{name}/")
     }
-    layers = []
+    layers: list[Layer] = []
     while f"{len(layers)}/query" in own:
         prefix = f"{len(layers)}/"
         layers.append(
