@@ -41,6 +41,7 @@ from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model
 from tomogram.reference.shipped import world_of
 from tomogram.store.estimates import estimate
+from tomogram.store.schema import Estimate
 from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import couplets, facts
 from tomogram.text.microworld.world import World
@@ -52,6 +53,11 @@ TOP = 10
 
 Features = dict[tuple[int, int], float]
 """(layer, latent) with its mean activation where it stands for its thing."""
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """Mean over prompts."""
+    return estimate(np.array(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,11 +260,9 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     control = [float(holds_path(lab, e, features[g])) for e, g in zip(asked, goals, strict=True)]
     counts = [len(each) for each in features.values()]
     return {
-        "two-hop: graph holds city → state → capital": figure(estimate(np.array(paths)), 0.9),
-        "two-hop: the same with another state's features (control)": figure(
-            estimate(np.array(control))
-        ),
-        "two-hop: swapped state gives its capital": figure(estimate(np.array(moved)), 0.9),
+        "two-hop: graph holds city → state → capital": figure(mean(paths), 0.9),
+        "two-hop: the same with another state's features (control)": figure(mean(control)),
+        "two-hop: swapped state gives its capital": figure(mean(moved), 0.9),
         "two-hop: strength of the swap": Figure(scale),
         "two-hop: features of a state, mean": Figure(float(np.mean(counts))),
     }
@@ -332,14 +336,10 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         moved.append(float(ending == aim))
         both.append(float(ending == aim and adjective in agreeing))
     return {
-        "couplets: features of the chosen ending active before it": figure(
-            estimate(np.array(active)), 0.8
-        ),
-        "couplets: features of another rhyme active (control)": figure(estimate(np.array(wrong))),
-        "couplets: swapped features change the ending": figure(estimate(np.array(moved))),
-        "couplets: swapped features change ending and adjective": figure(
-            estimate(np.array(both)), 0.8
-        ),
+        "couplets: features of the chosen ending active before it": figure(mean(active), 0.8),
+        "couplets: features of another rhyme active (control)": figure(mean(wrong)),
+        "couplets: swapped features change the ending": figure(mean(moved)),
+        "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
     }
 
 
@@ -412,10 +412,10 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
         overlap.append(len(ours["english"] & ours["other"]) / TOP)
     return {
         "languages: the English features do half of what the other's own do": figure(
-            estimate(np.array(served)), 0.8
+            mean(served), 0.8
         ),
-        "languages: features of another fact do (control)": figure(estimate(np.array(control))),
-        "languages: share of writing features in common": figure(estimate(np.array(overlap))),
+        "languages: features of another fact do (control)": figure(mean(control)),
+        "languages: share of writing features in common": figure(mean(overlap)),
     }
 
 
