@@ -41,19 +41,9 @@ def induction() -> Any:
     return rasp.Aggregate(select, rasp.tokens, default=None).named("induction")
 
 
-def fraction() -> Any:
-    """The share of x among the tokens so far."""
-    return lib.make_frac_prevs(rasp.tokens == "x").named("fraction")
-
-
 def balance() -> Any:
     """The share of opening brackets so far less that of closing ones."""
     return lib.make_pair_balance(rasp.tokens, "(", ")").named("balance")
-
-
-def histogram() -> Any:
-    """How often this token has come so far."""
-    return lib.make_hist().named("histogram")
 
 
 PROGRAMS = {
@@ -61,9 +51,7 @@ PROGRAMS = {
     "token before the last": (lambda: previous(2), "abcd"),
     "repeated token": (repeated, "abc"),
     "induction": (induction, "abcdef"),
-    "fraction": (fraction, "xyz"),
     "balance": (balance, "()a"),
-    "histogram": (histogram, "abc"),
 }
 
 

@@ -57,7 +57,7 @@ def test_cofiring_is_that_of_all_firings(tables: Tables, observed: dict[str, Obs
     whole = 0
     for row in rows:
         one, other = (fired[row[f"{o}family"], row[f"{o}unit"]] for o in ("", "other_"))
-        if max(len(one), len(other)) < 128:
+        if max(len(one), len(other)) < 48:
             whole += 1
             assert row["both"] == len(one & other)
             assert row["either"] == len(one | other)

@@ -91,7 +91,9 @@ def test_sampled_rows_have_all_their_firings(
     rebuilt = np.zeros_like(dense)
     rebuilt[sample.position, sample.unit] = sample.activation
     wanted = np.isin(np.arange(text.n_tokens) // text.context, sample.rows)
-    assert np.array_equal(rebuilt[wanted], dense[wanted])
+    # The last bits depend on the size of a batch.
+    assert np.array_equal(rebuilt[wanted] > 0, dense[wanted] > 0)
+    assert np.allclose(rebuilt[wanted], dense[wanted], rtol=1e-5)
     assert not rebuilt[~wanted].any()
 
 

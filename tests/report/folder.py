@@ -11,6 +11,7 @@ from tests.report.example import WORDS, build_manifest
 from tomogram.features.exemplars import Batch, Keeper
 from tomogram.features.labels import Labeller
 from tomogram.features.promoted import Promoted
+from tomogram.features.sketches import Sketch
 from tomogram.features.statistics import Statistics
 from tomogram.features.survey import Observation, Sample
 from tomogram.features.tables import Described, write_tables
@@ -74,4 +75,6 @@ def _observe(family: Family, text: PackedText) -> Observation:
     top.add(firings, batch)
     spread.add(firings, batch)
     sample = Sample(np.arange(text.rows), firings.token, firings.unit, firings.activation)
-    return Observation(family, statistics, top, spread, sample)
+    sketch = Sketch(family.size)
+    sketch.add(firings, position)
+    return Observation(family, statistics, top, spread, sample, sketch)

@@ -18,7 +18,7 @@ from tomogram.features.exemplars import draw
 from tomogram.features.groups import rank
 from tomogram.features.units import Firings
 
-KEPT = 128
+KEPT = 48
 """Firings kept of each unit."""
 
 

@@ -44,7 +44,7 @@ class Plan:
     context: int = 256
     batch_tokens: int = 1024
     buffer_tokens: int = 65_536
-    measured_rows: int = 48
+    measured_rows: int = 32
     concept_tokens: int = 80_000
 
     def settings(self) -> dict[str, bool | int | float | str]:
@@ -66,10 +66,10 @@ PLANS = {
     ),
     "standard": Plan(
         "standard",
-        text_tokens=1_000_000,
+        text_tokens=920_000,
         made_tokens=320_000,
         epochs=1,
-        surveyed_tokens=160_000,
+        surveyed_tokens=128_000,
         finetuning=0.2,
         expansion=8,
     ),
