@@ -25,7 +25,7 @@ export function FeaturesPage({ source, about, address }: PageProps) {
   const [wanted, set] = useState<Wanted>(() => ({
     words: address.query.get("words") ?? "",
     family: address.query.get("family") ?? "",
-    kind: address.query.get("kind") ?? "latent",
+    kind: address.query.get("kind")?.replace("all", "") ?? "latent",
     state: address.query.get("state") ?? "",
     sort: address.query.get("sort") ?? "score",
     descending: address.query.get("descending") !== "0",
