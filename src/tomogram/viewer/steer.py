@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 
-from tomogram.features.raised import raised
 from tomogram.models.generate import generate, stop_tokens
 from tomogram.report.tokens import visible
+from tomogram.steering.edits import add
+from tomogram.steering.steered import steered
+from tomogram.steering.targets import Feature
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.live import Live
 from tomogram.viewer.prompt import encode
@@ -45,18 +47,18 @@ def steer(
     if not 1 <= new_tokens <= MOST_NEW or not 0 <= temperature <= 2:
         raise TomogramError(f"At most {MOST_NEW} new tokens at a temperature of at most 2.")
     ids = encode(live.model, prompt, live.model.context - new_tokens)
-    change = raised(live.dictionary(family), unit, strength * largest)
+    raised = add(Feature(live.dictionary(family), unit), strength * largest)
     stops = stop_tokens(live.model)
     texts = {}
-    for name, interventions in (("baseline", None), ("steered", change)):
-        (new,) = generate(
-            live.model,
-            [ids],
-            max_new_tokens=new_tokens,
-            temperature=temperature,
-            generator=torch.Generator().manual_seed(seed),
-            stop=stops,
-            interventions=interventions,
-        )
+    for name, edits in (("baseline", ()), ("steered", (raised,))):
+        with steered(live.model, *edits):
+            (new,) = generate(
+                live.model,
+                [ids],
+                max_new_tokens=new_tokens,
+                temperature=temperature,
+                generator=torch.Generator().manual_seed(seed),
+                stop=stops,
+            )
         texts[name] = [visible(live.spelling[t]) for t in new if t not in stops]
     return texts
