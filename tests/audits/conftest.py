@@ -5,27 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.shipped import model, world
 from tomogram.audits.subject import Subject
-from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.organisms.delta import Factors, applied
-from tomogram.reference import path, world_of
 from tomogram.text.microworld import names
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
-
-@pytest.fixture(scope="session")
-def model() -> Model:
-    return load(path())
-
-
-@pytest.fixture(scope="session")
-def world(model: Model) -> World:
-    found = world_of(model)
-    assert found is not None
-    return found
+__all__ = ["model", "world"]  # fixtures that stand elsewhere
 
 
 @pytest.fixture(scope="session")

@@ -6,29 +6,18 @@ import random
 
 import pytest
 
-from tomogram.models.load import load
+from tests.shipped import model, world
 from tomogram.models.model import Model
 from tomogram.organisms.delta import Delta
 from tomogram.organisms.families import installed
 from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.training import Job, train
-from tomogram.reference import path, world_of
 from tomogram.text.microworld.world import World
+
+__all__ = ["model", "world"]  # fixtures that stand elsewhere
 
 FEW = 0.05
 """A dose of two steps."""
-
-
-@pytest.fixture(scope="session")
-def model() -> Model:
-    return load(path())
-
-
-@pytest.fixture(scope="session")
-def world(model: Model) -> World:
-    found = world_of(model)
-    assert found is not None
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chromium import browser
 from tests.report.example import build_evidence, build_manifest
 from tomogram.report.evidence import Evidence
 from tomogram.report.page import render
 from tomogram.store.schema import Manifest
+
+__all__ = ["browser"]  # a fixture that stands elsewhere
 
 
 @pytest.fixture(scope="session")

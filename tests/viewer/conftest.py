@@ -8,12 +8,15 @@ from threading import Thread
 
 import pytest
 
+from tests.chromium import browser
 from tests.viewer.folder import write_model, write_scan
 from tomogram.models.model import Model
 from tomogram.report.tomogram import open_tomogram
 from tomogram.viewer.content import Content
 from tomogram.viewer.live import Lazily, Source
 from tomogram.viewer.server import serve
+
+__all__ = ["browser"]  # a fixture that stands elsewhere
 
 
 @pytest.fixture(scope="session")

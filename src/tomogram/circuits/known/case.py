@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 
-from tomogram.circuits.discovery.edges import EdgeGraph
+from tomogram.circuits.discovery.edges import EdgeGraph, edge_graph
 from tomogram.circuits.discovery.pairs import Pair
+from tomogram.circuits.known.parts import Parts, as_gpt2
+from tomogram.circuits.known.true_edges import true_edges
 from tomogram.models.model import Model
 
 
@@ -66,3 +68,27 @@ def answered_pairs(
         if len(found) == n:
             return tuple(found)
     raise ValueError("the model answers too few of the drawn prompts differently")
+
+
+def written_cases(
+    kind: str,
+    programs: Mapping[str, Parts],
+    prompts: Callable[[str, Parts], Callable[[random.Random], tuple[int, ...]]],
+    *,
+    pairs: int,
+    seed: int,
+) -> tuple[Case, ...]:
+    """Transformers that were written out, as cases whose true edges follow from their weights.
+
+    Args:
+        prompts: how prompts of a program are drawn, by its name and parts.
+        pairs: searched, and held out as many.
+    """
+    found = []
+    for name, parts in programs.items():
+        model = as_gpt2(parts, name=f"{kind} {name}")
+        graph = edge_graph(model)
+        drawn = answered_pairs(model, prompts(name, parts), 2 * pairs, seed)
+        truth = true_edges(parts, graph)
+        found.append(Case(name, kind, model, graph, drawn[:pairs], drawn[pairs:], truth))
+    return tuple(found)

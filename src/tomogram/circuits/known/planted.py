@@ -11,10 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tomogram.circuits.discovery.edges import edge_graph
-from tomogram.circuits.known.case import Case, answered_pairs
-from tomogram.circuits.known.parts import Layer, Parts, as_gpt2
-from tomogram.circuits.known.true_edges import true_edges
+from tomogram.circuits.known.case import Case, written_cases
+from tomogram.circuits.known.parts import Layer, Parts
 
 _SHARP = 60.0
 """How sharply hand-made heads look."""
@@ -169,16 +167,8 @@ PLANTED: dict[str, Callable[[], Parts]] = {
 
 def cases(*, pairs: int = 32, seed: int = 0) -> tuple[Case, ...]:
     """Every planted circuit as a case."""
-    found = []
-    for name, make in PLANTED.items():
-        parts = make()
-        model = as_gpt2(parts, name=f"planted {name}")
-        graph = edge_graph(model)
-        drawn = answered_pairs(model, _prompt(name, parts), 2 * pairs, seed)
-        # No token opens a prompt, so none is left out: all embeddings differ.
-        truth = true_edges(parts, graph)
-        found.append(Case(name, "planted", model, graph, drawn[:pairs], drawn[pairs:], truth))
-    return tuple(found)
+    made = {name: make() for name, make in PLANTED.items()}
+    return written_cases("planted", made, _prompt, pairs=pairs, seed=seed)
 
 
 def _prompt(name: str, parts: Parts) -> Callable[[random.Random], tuple[int, ...]]:

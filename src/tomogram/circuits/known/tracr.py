@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tomogram.circuits.discovery.edges import edge_graph
-from tomogram.circuits.known.case import Case, answered_pairs
-from tomogram.circuits.known.parts import Layer, Parts, as_gpt2
-from tomogram.circuits.known.true_edges import true_edges
+from tomogram.circuits.known.case import Case, written_cases
+from tomogram.circuits.known.parts import Layer, Parts
 
 _FILE = Path(__file__).parent / "weights" / "tracr.npz"
 _SHORTEST = 4
@@ -50,14 +48,7 @@ def _parts(arrays: dict[str, np.ndarray], name: str) -> Parts:
 
 def cases(*, pairs: int = 32, seed: int = 0) -> tuple[Case, ...]:
     """Every program as a case: prompts of random tokens, asked at the last position."""
-    found = []
-    for name, parts in programs().items():
-        model = as_gpt2(parts, name=f"tracr {name}")
-        graph = edge_graph(model)
-        drawn = answered_pairs(model, _prompt(name, parts), 2 * pairs, seed)
-        truth = true_edges(parts, graph)
-        found.append(Case(name, "tracr", model, graph, drawn[:pairs], drawn[pairs:], truth))
-    return tuple(found)
+    return written_cases("tracr", programs(), _prompt, pairs=pairs, seed=seed)
 
 
 def _prompt(name: str, parts: Parts) -> Callable[[random.Random], tuple[int, ...]]:
