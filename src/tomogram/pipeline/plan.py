@@ -66,7 +66,7 @@ PLANS = {
     ),
     "standard": Plan(
         "standard",
-        text_tokens=920_000,
+        text_tokens=700_000,
         made_tokens=320_000,
         epochs=1,
         surveyed_tokens=128_000,
