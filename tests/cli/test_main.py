@@ -6,8 +6,14 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from tomogram.cli.main import app
 
 HELP_WITHOUT_TORCH = """
 import sys
@@ -60,6 +66,20 @@ def test_help_answers_at_once() -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_every_command_has_help() -> None:
+    def paths(command: Any, *names: str) -> Iterator[tuple[str, ...]]:
+        yield names
+        for name, own in getattr(command, "commands", {}).items():
+            yield from paths(own, *names, name)
+
+    found = list(paths(get_command(app)))
+    assert {("scan",), ("seal", "ask"), ("organism", "plant")} <= set(found)
+    for names in found:
+        answer = CliRunner().invoke(app, [*names, "--help"])
+        assert answer.exit_code == 0, (names, answer.exception)
+        assert "Usage" in answer.output
 
 
 def test_version_is_the_installed_one() -> None:

@@ -7,7 +7,7 @@ import typer
 
 def evaluate(
     dictionaries: str = typer.Argument(
-        help="A folder of dictionaries, or OWNER/NAME[/FOLDER] on the Hub."
+        help="A folder of dictionaries, or OWNER/NAME (or a folder in it) on the Hub."
     ),
     model: str = typer.Option(
         None, help="Hub name, folder or GGUF file; the shipped reference model without it."

@@ -17,7 +17,7 @@ def scan(
     out: Path = typer.Option(None, help="Folder to write; NAME.tomogram without it."),
     plan: str = typer.Option("standard", help="How thorough: quick, standard or deep."),
     dictionaries: str = typer.Option(
-        None, help="Scan with existing dictionaries: a folder, or OWNER/NAME[/FOLDER] on the Hub."
+        None, help="Scan with existing dictionaries: a folder, or OWNER/NAME (or a folder in it)."
     ),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
     dtype: str = typer.Option("float32", help="float32 or bfloat16."),

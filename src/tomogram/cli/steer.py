@@ -31,7 +31,7 @@ def steer(
     where: str = typer.Option("everywhere", help="everywhere, or generated: not on the prompt."),
     model: str = typer.Option(None, help="Where the model of a scan is, if its name does not say."),
     dictionaries: str = typer.Option(
-        None, help="Dictionaries of a model without a scan: a folder, or OWNER/NAME[/FOLDER]."
+        None, help="Dictionaries of a model without a scan: a folder, or OWNER/NAME."
     ),
     text: str = typer.Option(
         None, help="Ordinary text to measure the loss on; a scan's own held-out text without it."

@@ -28,7 +28,7 @@ def trace(
         None, help="Explain a feature or neuron instead: LAYER/NUMBER@POSITION."
     ),
     dictionaries: str = typer.Option(
-        None, help="Transcoders: a folder, or OWNER/NAME[/FOLDER] on the Hub; neurons without it."
+        None, help="Transcoders: a folder, or OWNER/NAME on the Hub; neurons without it."
     ),
     text: str = typer.Option(
         None, help="Text to measure the dictionaries' conventions on; sampled without it."
