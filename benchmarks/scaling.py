@@ -86,6 +86,7 @@ def measure(quick: bool) -> dict[str, Figure]:
     steps = 2 if quick else 12
     figures = {
         "peak_memory_over_floor": memory(steps, {}),
+        "peak_memory_over_floor_two_threads": memory(steps, {"OMP_NUM_THREADS": "2"}),
         "peak_live_memory_over_floor": memory(steps, _GIVE_BACK),
     }
     for name, plan in (("latents", SMALL), ("tokens", replace(SMALL, parts=2, shards=1))):
@@ -121,10 +122,10 @@ def planned_figures() -> dict[str, Figure]:
     return figures | {f"plan_{name}_seconds": Figure(value) for name, value in times.items()}
 
 
-def memory(steps: int, allocator: Mapping[str, str]) -> Figure:
+def memory(steps: int, environment: Mapping[str, str]) -> Figure:
     """Peak memory of a training of one process above that after import, over its floor: weights,
-    gradients, optimiser state, two batches and one chunk of scores. `allocator` sets glibc's."""
-    (found,) = _launch("memory", 1, str(steps), **allocator)
+    gradients, optimiser state, two batches and one chunk of scores. `environment` sets threads and glibc's allocator."""
+    (found,) = _launch("memory", 1, str(steps), **environment)
     weights = held(FLOOR)["weights"]
     batch = 4 * FLOOR.batch_tokens * FLOOR.shape.d_in
     return Figure(

@@ -41,13 +41,16 @@ def train(order: Order, data: Data) -> Trained:
     sae = build(order, data.x.shape[1])
     batch = 4_096 if order.documented else order.batch
     steps = order.tokens // batch
-    own = {"lr": 3e-4} if order.documented else {"lr": order.rate, "lr_decay_steps": steps // 5}
+    rate = 3e-4 if order.documented else order.rate
+    own = {} if order.documented else {"lr_decay_steps": steps // 5}
     settings = SAETrainerConfig(
         total_training_samples=steps * batch,
         train_batch_size_samples=batch,
         # The library reads 1,000 batches for one number, the mean norm; 20 are enough.
         n_batches_for_norm_estimate=20,
         logger=LoggingConfig(log_to_wandb=False),
+        lr=rate,
+        lr_end=rate / 10,  # what its runner sets; its constant rate does not use it
         **own,
     )
     trained = SAETrainer(cfg=settings, sae=sae, data_provider=data.endless(batch)).fit()
