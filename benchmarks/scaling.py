@@ -124,7 +124,10 @@ def planned_figures() -> dict[str, Figure]:
 
 def memory(steps: int, environment: Mapping[str, str]) -> Figure:
     """Peak memory of a training of one process above that after import, over its floor: weights,
-    gradients, optimiser state, two batches and one chunk of scores. `environment` sets threads and glibc's allocator."""
+    gradients, optimiser state, two batches and one chunk of scores.
+
+    environment: sets the threads and glibc's allocator.
+    """
     (found,) = _launch("memory", 1, str(steps), **environment)
     weights = held(FLOOR)["weights"]
     batch = 4 * FLOOR.batch_tokens * FLOOR.shape.d_in
