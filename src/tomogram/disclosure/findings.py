@@ -1,0 +1,126 @@
+"""What audits said, read back from the `findings.json` that `tomogram audit` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tomogram.store.errors import TomogramError
+from tomogram.store.schema import Digest, Record
+
+Kind = Literal["finding", "no finding", "suspicion", "abstained"]
+
+_KINDS: dict[str, Kind] = {
+    "FINDING": "finding",
+    "NO FINDING": "no finding",
+    "SUSPICION": "suspicion",
+    "ABSTAIN": "abstained",
+}
+
+
+class Finding(Record):
+    """One audit's verdict.
+
+    verdict: as the audit printed it. says: the finding in words. site: where it was located.
+    strength: the smallest strength this audit is known to find.
+    """
+
+    audit: str
+    verdict: str
+    says: str = ""
+    score: float | None = None
+    p: float | None = None
+    adjusted_p: float | None = None
+    clean_copies: int = 0
+    strength: float | None = None
+    site: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the four verdicts it is."""
+        return _KINDS[_word(self.verdict)]
+
+
+class Audits(Record):
+    """All audits of one model. declared: the confirmatory ones, fixed before the run."""
+
+    declared: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+class _Place(BaseModel):
+    """Where a finding was located."""
+
+    site: str
+
+
+class _Found(BaseModel):
+    """An entry of the file; what a disclosure does not tell, such as examples, is left there."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    audit: str
+    verdict: str
+    says: str = ""
+    score: float | None = None
+    p: float | None = None
+    adjusted_p: float | None = None
+    clean_copies: int = 0
+    found_down_to_strength: float | None = None
+    place: _Place | None = None
+
+
+class _Model(BaseModel):
+    digest: Digest
+
+
+class _File(BaseModel):
+    schema_version: Literal[1]
+    model: _Model
+    declared: tuple[str, ...]
+    findings: tuple[_Found, ...]
+
+
+def read_findings(path: Path, model: str) -> Audits:
+    """Read the audits of a model.
+
+    model: digest of the model they must be about. Raises TomogramError where the file is missing,
+    something else, or about another model.
+    """
+    try:
+        read = _File.model_validate_json(path.read_bytes())
+        audits = Audits(
+            declared=read.declared, findings=tuple(_finding(found) for found in read.findings)
+        )
+    except OSError as error:
+        raise TomogramError(f"{path} could not be read: {error.strerror}.") from error
+    except (ValidationError, ValueError) as error:
+        raise TomogramError(f"{path} is no findings.json of this version.") from error
+    if read.model.digest != model:
+        raise TomogramError(f"{path} is about another model than the one that was scanned.")
+    return audits
+
+
+def _finding(found: _Found) -> Finding:
+    _word(found.verdict)
+    return Finding(
+        audit=found.audit,
+        verdict=found.verdict,
+        says=found.says,
+        score=found.score,
+        p=found.p,
+        adjusted_p=found.adjusted_p,
+        clean_copies=found.clean_copies,
+        strength=found.found_down_to_strength,
+        site=found.place.site if found.place else None,
+    )
+
+
+def _word(verdict: str) -> str:
+    """The first words of a verdict. Raises ValueError where it is none that audits give."""
+    for word in _KINDS:
+        if verdict == word or verdict.startswith(f"{word} "):
+            return word
+    raise ValueError(f"{verdict!r} is no verdict")
