@@ -47,6 +47,12 @@ class Statement(Record):
     changes: tuple[Change, ...] = ()
     training_signal: TrainingSignal | None = None
 
+    @field_validator("form", mode="before")
+    @classmethod
+    def _as_text(cls, form: object) -> object:
+        """YAML reads `no`, `7` and a date as other things than text."""
+        return {key: _text(value) for key, value in form.items()} if isinstance(form, dict) else form
+
     @field_validator("form")
     @classmethod
     def _known(cls, form: dict[str, str]) -> dict[str, str]:
@@ -94,9 +100,21 @@ def check_changes(statement: Statement, asks: Iterable[tuple[str, int]]) -> None
 
 
 def _plain(value: object) -> object:
-    """The same value with everything that is no list, mapping or truth value written as text."""
+    """The same value with keys as text, and scalars other than truth values and integers as text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int) else str(value)
+
+
+def _text(value: object) -> object:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return ""
+        case int():
+            return str(value)
+        case _:
+            return value
