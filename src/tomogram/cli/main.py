@@ -8,6 +8,7 @@ import typer
 
 import tomogram
 from tomogram.cli.audit import audit, calibrate
+from tomogram.cli.disclose import disclose
 from tomogram.cli.discover import discover
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
@@ -56,6 +57,7 @@ def _root(
 # One line a command; each command imports what it needs when it is called.
 app.command()(audit)
 app.command()(calibrate)
+app.command()(disclose)
 app.command()(discover)
 app.command()(doctor)
 app.command()(evaluate)
