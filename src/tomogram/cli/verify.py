@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from tomogram.custody.verify import Check
 
 
 def verify(
@@ -16,8 +20,17 @@ def verify(
     authority: Path | None = typer.Option(None, help="The stamping authority's root, in PEM."),
     identity: list[Path] = typer.Option([], help="Public identity of somebody you trust."),
     key: list[Path] = typer.Option([], help="Key file of a custodian, to check the sealed draws."),
-    rerun: bool = typer.Option(False, "--rerun", help="Measure recorded answers again."),
+    rerun: bool = typer.Option(
+        False, "--rerun", help="Measure a suite's answers, or a sample of a tomogram, again."
+    ),
     model: str | None = typer.Option(None, help="The model to measure, with --rerun."),
+    sample: int = typer.Option(4, min=1, help="Measurements of each kind, with --rerun."),
+    seed: int | None = typer.Option(
+        None, help="Decides which measurements, with --rerun; a fresh one, which is printed."
+    ),
+    dictionaries: str | None = typer.Option(
+        None, help="Where the dictionaries are, of a scan that brought its own, with --rerun."
+    ),
     opened: list[Path] = typer.Option([], help="Draws of a burnt shard, as `seal burn` wrote."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
@@ -34,14 +47,16 @@ def verify(
     from tomogram.store.canonical import canonical_json
     from tomogram.store.errors import TomogramError
 
-    if rerun and not (model and key):
-        raise TomogramError("Measuring again needs the model (--model) and every key (--key).")
+    if rerun and not model:
+        raise TomogramError("Measuring again needs the model (--model).")
     if (stamp is None) != (authority is None) or (stamp and not anchor):
         raise TomogramError("A stamp is checked with --anchor, --stamp and --authority together.")
     if not folder.is_dir():
         raise TomogramError(f"There is no folder {folder}.")
     trusted = [read_identity(path) for path in identity]
     if (folder / "suite.json").exists():
+        if rerun and not key:
+            raise TomogramError("Measuring a suite's answers again needs every key (--key).")
         checks = checking.verify_suite(
             folder,
             anchor=read_anchor(anchor) if anchor else None,
@@ -64,6 +79,12 @@ def verify(
         checks = verify_folder(folder, trusted)
         if (folder / "tomogram.json").exists():
             checks += verify_tomogram(folder)
+        if rerun and model:
+            if checking.accepted(checks):
+                checks += _measured_again(folder, model, seed, sample, dictionaries)
+            else:
+                reason = "the folder is not what it should be, so nothing was measured again."
+                checks.append(checking.Check("rerun", checking.Outcome.UNCHECKED, reason))
     if json:
         typer.echo(
             canonical_json(
@@ -80,3 +101,16 @@ def verify(
             typer.echo(f"{check.outcome}: {check.name}: {check.reason}")
     if not checking.accepted(checks):
         raise typer.Exit(1)
+
+
+def _measured_again(
+    folder: Path, model: str, seed: int | None, sample: int, dictionaries: str | None
+) -> list[Check]:
+    """A tomogram's sample, drawn from a seed that is told."""
+    from secrets import randbits
+
+    from tomogram.pipeline.rerun.rerun import rerun
+
+    chosen = randbits(32) if seed is None else seed
+    typer.echo(f"The sample is drawn from seed {chosen}.", err=True)
+    return rerun(folder, model, seed=chosen, sample=sample, dictionaries=dictionaries)
