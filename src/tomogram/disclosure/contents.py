@@ -71,9 +71,9 @@ def use_of_interpretability(facts: Facts) -> Section:
     if not facts.suites:
         return Section(use.TITLE, (use.NO_SUITE, signal))
     parts: list[Part] = [
-        "A sealed suite is a set of hidden tests of the model's inside. Its questions and test items"
-        " were drawn by chance and locked before use; every ask is written into a signed ledger"
-        " before anything is measured, costs part of a fixed budget, and is answered by one word."
+        "A sealed suite is a set of hidden tests of the model's inside. Its questions and test"
+        " items were drawn by chance and locked before use; every ask is written into a signed"
+        " ledger before anything is measured, costs part of a fixed budget, and is answered by one word."
         " Below is every ask in these ledgers. What changed after an ask is the developer's word.",
         signal,
     ]
@@ -251,8 +251,8 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
             asks,
             f"Suite {suite.suite} was never asked.",
         ),
-        "Budget by shard. Bits count how many different courses the asks could have taken; the width"
-        f" is how far any answer's mean may lie from its true value, with probability"
+        "Budget by shard. Bits count how many different courses the asks could have taken; the"
+        f" width is how far any answer's mean may lie from its true value, with probability"
         f" {1 - suite.delta:g}.",
         Table(("Shard", "Asks", "Aborted", "Alarms", "Bits", "Width", "Draws"), budget),
         Table(
@@ -340,7 +340,9 @@ def _consulted(facts: Facts) -> str:
     spent = sum(shard.bits for suite in facts.suites for shard in suite.shards)
     mine = sum(asked.model == facts.model.digest for asked in asks)
     times = words.plural(len(asks), "time")
-    return f"{times}, {mine} about this model{': ' + counts if counts else ''}; {spent:.1f} bits spent"
+    return (
+        f"{times}, {mine} about this model{': ' + counts if counts else ''}; {spent:.1f} bits spent"
+    )
 
 
 def _sealed_in_a_line(facts: Facts) -> str:

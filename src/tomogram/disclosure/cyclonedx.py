@@ -140,9 +140,9 @@ def _model_card(facts: Facts) -> dict[str, Json]:
 
 def _metric(figure: Figure) -> dict[str, Json]:
     metric: dict[str, Json] = {"type": figure.key, "value": repr(figure.value), "slice": "held out"}
-    if figure.low is not None and figure.high is not None:
-        bounds = {"lowerBound": repr(figure.low), "upperBound": repr(figure.high)}
-        metric["confidenceInterval"] = bounds
+    if figure.interval is not None:
+        low, high = map(repr, figure.interval)
+        metric["confidenceInterval"] = {"lowerBound": low, "upperBound": high}
     return metric
 
 

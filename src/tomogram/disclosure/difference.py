@@ -78,7 +78,10 @@ def document(found: Difference) -> Document:
         ("Before", found.before),
         ("After", found.after),
         ("Developer", found.developer),
-        ("Compared", f"{words.plural(found.compared, 'thing')}, {same} of them without a difference"),
+        (
+            "Compared",
+            f"{words.plural(found.compared, 'thing')}, {same} of them without a difference",
+        ),
     )
     return Document(
         title="Two disclosures compared",
@@ -156,9 +159,10 @@ def _value(figure: Figure | None) -> str:
     if figure is None:
         return ABSENT
     value = words.decimal(figure.value, 4)
-    if figure.low is None or figure.high is None:
+    if figure.interval is None:
         return value
-    return f"{value} ({words.decimal(figure.low, 4)} to {words.decimal(figure.high, 4)})"
+    low, high = figure.interval
+    return f"{value} ({words.decimal(low, 4)} to {words.decimal(high, 4)})"
 
 
 def _moved(own: Figure | None, other: Figure | None, comparable: bool) -> str:
@@ -166,11 +170,9 @@ def _moved(own: Figure | None, other: Figure | None, comparable: bool) -> str:
         return "measured in one of the two only"
     if not comparable:
         return "measured on two different texts: not comparable"
-    if None in (own.low, own.high, other.low, other.high):
+    if own.interval is None or other.interval is None:
         return ""
-    assert own.low is not None and own.high is not None
-    assert other.low is not None and other.high is not None
-    if own.low <= other.high and other.low <= own.high:
+    if own.interval[0] <= other.interval[1] and other.interval[0] <= own.interval[1]:
         return "the intervals overlap: no difference is shown"
     return "the intervals do not overlap"
 

@@ -82,18 +82,18 @@ def eu_form(facts: Facts) -> Document:
     return Document(
         title=f"Model Documentation Form: {facts.model.name}",
         subtitle=(
-            "Transparency chapter of the EU General-Purpose AI Code of Practice, Measure 1.1. Filled"
-            f" in on {facts.made} with Tomogram {facts.tomogram}: {stated} of {len(form.items)} items"
-            " are stated."
+            "Transparency chapter of the EU General-Purpose AI Code of Practice, Measure 1.1."
+            f" Filled in on {facts.made} with Tomogram {facts.tomogram}: {stated} of"
+            f" {len(form.items)} items are stated."
         ),
         sections=(
             Section(
                 "How to read this form",
                 (
-                    f"Each item names its readers: {', '.join(AUDIENCES)}. Items for authorities are"
-                    " given to them on request. What the scan measured and what the developer"
-                    " declared are in columns of their own. A scan can tell how a model is built and"
-                    " not how it was trained, so most items are the developer's to state.",
+                    f"Each item names its readers: {', '.join(AUDIENCES)}. Items for authorities"
+                    " are given to them on request. What the scan measured and what the developer"
+                    " declared are in columns of their own. A scan can tell how a model is built"
+                    " and not how it was trained, so most items are the developer's to state.",
                 ),
             ),
             *(_section(form, name) for name in sections),
@@ -155,8 +155,8 @@ def _design(facts: Facts) -> str:
     tied = "shared with the embedding" if model.tied else "of its own"
     return (
         f"{model.n_layers} layers of width {model.d_model} with {model.n_heads} attention heads and"
-        f" {mlp}; vocabulary of {words.whole(model.d_vocab)} tokens; unembedding {tied}. The reasons"
-        " are the developer's to state."
+        f" {mlp}; vocabulary of {words.whole(model.d_vocab)} tokens; unembedding {tied}. The"
+        " reasons are the developer's to state."
     )
 
 
@@ -184,7 +184,9 @@ def _software(facts: Facts) -> str:
 
 
 def _hardware(facts: Facts) -> str:
-    return f"The scan ran the model in {facts.model.dtype} on this kind of device: {facts.run.device}"
+    return (
+        f"The scan ran the model in {facts.model.dtype} on this kind of device: {facts.run.device}"
+    )
 
 
 def _integration(facts: Facts) -> str:

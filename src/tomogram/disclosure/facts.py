@@ -52,7 +52,7 @@ class Facts(Record):
 
     made: day on which it was made. manifest: digest of `tomogram.json`.
     checks: what `tomogram verify` says of the folder.
-    audits: None where none was run. suites: how sealed suites were used; none was named where empty.
+    audits: None where none was given. suites: how sealed suites were used, where any was named.
     """
 
     format: Literal[1] = 1

@@ -21,6 +21,11 @@ class Figure:
     high: float | None = None
     n: int = 0
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Low and high end of the interval."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
     @classmethod
     def of(cls, key: str, name: str, estimate: Estimate) -> Figure:
         """The figure of an estimate."""
@@ -39,7 +44,9 @@ def _figures(facts: Facts) -> Iterator[Figure]:
         yield Figure("unigram_loss", "Loss of token frequencies alone", coverage.unigram_loss)
     for each in coverage.spliced:
         which = FAMILY_WORDS[each.family]
-        yield Figure.of(f"loss_rise_{each.family}", f"Rise in loss, all {which} in place", each.rise)
+        yield Figure.of(
+            f"loss_rise_{each.family}", f"Rise in loss, all {which} in place", each.rise
+        )
         if each.recovered is not None:
             name = f"Share of loss recovered, all {which} in place"
             yield Figure.of(f"loss_recovered_{each.family}", name, each.recovered)

@@ -25,7 +25,10 @@ TASK = "tomogram/disclosure"
 
 
 def write_inspect(facts: Facts, path: Path) -> None:
-    """Write the log. Raises TomogramError where Inspect is missing or the file cannot be written."""
+    """Write the log.
+
+    Raises TomogramError where Inspect is not installed or the file cannot be written.
+    """
     try:
         from inspect_ai.log import write_eval_log
     except ImportError as error:
@@ -128,9 +131,7 @@ def _consultation(facts: Facts, use: SuiteUse, asked: Consultation) -> Any:
         f" {about(facts, asked)}",
         target="",
         scores={"answer": Score(value=words)} if asked.answer else None,
-        error=None
-        if asked.answer
-        else EvalError(message=words, traceback="", traceback_ansi=""),
+        error=None if asked.answer else EvalError(message=words, traceback="", traceback_ansi=""),
         metadata={
             **asked.model_dump(mode="json"),
             "suite": use.suite,

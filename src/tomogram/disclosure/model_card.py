@@ -55,6 +55,7 @@ def _results(facts: Facts) -> Iterator[Any]:
 
 
 def _interval(figure: Figure) -> dict[str, float | int] | None:
-    if figure.low is None or figure.high is None:
+    if figure.interval is None:
         return None
-    return {"low": figure.low, "high": figure.high, "n": figure.n, "confidence": 0.95}
+    low, high = figure.interval
+    return {"low": low, "high": high, "n": figure.n, "confidence": 0.95}

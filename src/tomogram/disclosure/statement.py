@@ -40,7 +40,7 @@ class Statement(Record):
     training_signal: None where nothing is stated.
     """
 
-    form: dict[str, str] = {}
+    form: dict[str, str] = Field(default_factory=dict)
     licence: str = ""
     """SPDX identifier, such as Apache-2.0."""
     base_models: tuple[str, ...] = ()
@@ -51,7 +51,9 @@ class Statement(Record):
     @classmethod
     def _as_text(cls, form: object) -> object:
         """YAML reads `no`, `7` and a date as other things than text."""
-        return {key: _text(value) for key, value in form.items()} if isinstance(form, dict) else form
+        return (
+            {key: _text(value) for key, value in form.items()} if isinstance(form, dict) else form
+        )
 
     @field_validator("form")
     @classmethod
@@ -100,7 +102,7 @@ def check_changes(statement: Statement, asks: Iterable[tuple[str, int]]) -> None
 
 
 def _plain(value: object) -> object:
-    """The same value with keys as text, and scalars other than truth values and integers as text."""
+    """The same value with keys, dates and fractions as text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):

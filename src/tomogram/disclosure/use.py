@@ -15,8 +15,8 @@ from tomogram.store.canonical import Json
 NOT_STATED = "not stated"
 TITLE = "How interpretability was used"
 NO_SUITE = (
-    "No ledger of a sealed suite was given. Whether and how often hidden tests were consulted while "
-    "this model was made is not known."
+    "No ledger of a sealed suite was given. Whether and how often hidden tests were consulted"
+    " while this model was made is not known."
 )
 
 
@@ -62,8 +62,12 @@ def sealed(facts: Facts) -> list[str]:
 
 def _sealed(use: SuiteUse, shard: ShardUse) -> str:
     kept = ", kept for the release" if shard.reserved else ""
-    asked = "never asked" if shard.asks == 0 else f"asked {shard.asks} of {shard.asks_allowed} times"
-    return f"{use.suite}, shard {shard.name}{kept}: {shard.draws} draws; {asked}; no score was shown."
+    asked = (
+        "never asked" if shard.asks == 0 else f"asked {shard.asks} of {shard.asks_allowed} times"
+    )
+    return (
+        f"{use.suite}, shard {shard.name}{kept}: {shard.draws} draws; {asked}; no score was shown."
+    )
 
 
 def _suite(facts: Facts, use: SuiteUse) -> dict[str, Json]:
