@@ -10,8 +10,8 @@ import pytest
 from benchmarks.custody.lamps import QUESTIONS, Hands, Lamp
 from tomogram.custody.asking import ask
 from tomogram.custody.consultations import suite_use
-from tomogram.custody.keys import Key, new_key
 from tomogram.custody.keeping import rotate
+from tomogram.custody.keys import Key, new_key
 from tomogram.custody.refusal import Refused
 from tomogram.store.errors import TomogramError
 

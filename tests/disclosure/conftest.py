@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.custody.lamps import Darkness, Hands, Lamp
+from tests.chromium import browser
 from tests.report.example import build_manifest
 from tomogram.custody import keeping
 from tomogram.custody import suite as suites
@@ -21,6 +22,8 @@ from tomogram.disclosure.statement import Statement, read_statement
 from tomogram.store.canonical import Json, readable_json
 from tomogram.store.digest import digest_bytes
 from tomogram.store.schema import Manifest, manifest_bytes
+
+__all__ = ["browser"]
 
 TERMS = Terms(clusters=200, width=0.16, delta=0.05, alarms=2, noise=0.05)
 DAY = "2026-11-21"
@@ -67,9 +70,11 @@ def findings(folder: Path, manifest: Manifest) -> Path:
 
     def found(audit: str, verdict: str, **more: Json) -> dict[str, Json]:
         return {
-            "audit": audit, "verdict": verdict, "score": 1.5, "p": 0.01, "adjusted_p": 0.02,
+            "audit": audit, "verdict": verdict, "score": 1.5, "p": 0.01,
+            "adjusted_p": 0.02,
             "p_by_stratum": {"sham": 0.02}, "clean_copies": 99, "found_down_to_strength": 0.4,
-            "says": f"{audit} shows", "evidence": {"words": ["x"]}, "examples": ["a prompt"], **more,
+            "says": f"{audit} shows", "evidence": {"words": ["x"]}, "examples": ["a prompt"],
+            **more,
         }  # fmt: skip
 
     place: Json = {"site": "resid_post.3", "effect": 0.4, "largest of 99 random": 0.1}

@@ -56,14 +56,10 @@ def test_verdicts_that_changed_or_vanished(facts: Facts) -> None:
 
 def test_a_ledger_that_was_cut_is_called_so(facts: Facts) -> None:
     (use,) = facts.suites
-    shorter = use.model_copy(
-        update={"rows": use.rows - 2, "consultations": use.consultations[:2]}
-    )
+    shorter = use.model_copy(update={"rows": use.rows - 2, "consultations": use.consultations[:2]})
     key = "Suite lamps: consultations"
     assert "never shrinks" in notes(difference(facts, changed(facts, suites=(shorter,))))[key]
-    hidden = use.model_copy(
-        update={"rows": use.rows + 5, "consultations": use.consultations[1:]}
-    )
+    hidden = use.model_copy(update={"rows": use.rows + 5, "consultations": use.consultations[1:]})
     told = notes(difference(facts, changed(facts, suites=(hidden,))))[key]
     assert told == "the ask of row 1 stands in the earlier ledger and not in the later"
     first = use.consultations[0].model_copy(update={"answer": "ALARM"})

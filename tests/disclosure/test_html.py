@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chromium import browser
 from tests.disclosure.conftest import HOSTILE
 from tomogram.disclosure.contents import disclosure
 from tomogram.disclosure.document import Document, Listing, Pairs, Section, Table
 from tomogram.disclosure.eu_form import eu_form
 from tomogram.disclosure.facts import Facts
 from tomogram.disclosure.html import html as page
-
-__all__ = ["browser"]
 
 
 class _Words(html.parser.HTMLParser):

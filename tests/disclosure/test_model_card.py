@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -44,7 +45,7 @@ def test_hostile_names_break_neither_metadata_nor_tables(hostile: Facts) -> None
     assert set(yaml.safe_load(head)) >= {"model-index", "tags"}
     assert "<script>" not in body
     tables = [line for line in body.splitlines() if line.startswith("|")]
-    for before, line in zip(tables, tables[1:], strict=False):
+    for before, line in pairwise(tables):
         if before.startswith("| ---"):
             assert _cells(before) == _cells(line)
     assert all("\u202e" not in line for line in text.splitlines())

@@ -35,7 +35,9 @@ def test_the_same_document_gives_the_same_bytes(facts: Facts) -> None:
 
 
 def test_what_the_font_lacks_is_said(hostile: Facts) -> None:
-    text = text_of(pdf(Document("木の灯", "≥ − –", (Section("one", (disclosure(hostile).title,)),))))
+    text = text_of(
+        pdf(Document("木の灯", "≥ − –", (Section("one", (disclosure(hostile).title,)),)))
+    )
     assert "[U+6728]" in text
     assert "\u202e" not in text
     assert "alert(1)" in text

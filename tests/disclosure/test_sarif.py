@@ -82,7 +82,9 @@ def test_nothing_ever_passes(facts: Facts) -> None:
 def test_silence_is_explained(bare: Facts) -> None:
     run = run_of(bare)
     assert run["results"] == []
-    notes = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
+    notes = [
+        note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]
+    ]
     assert any("No audits were given" in note for note in notes)
     assert any("No ledger" in note for note in notes)
 

@@ -73,8 +73,8 @@ def use_of_interpretability(facts: Facts) -> Section:
     parts: list[Part] = [
         "A sealed suite is a set of hidden tests of the model's inside. Its questions and test"
         " items were drawn by chance and locked before use; every ask is written into a signed"
-        " ledger before anything is measured, costs part of a fixed budget, and is answered by one word."
-        " Below is every ask in these ledgers. What changed after an ask is the developer's word.",
+        " ledger before anything is measured, costs part of a fixed budget, and is answered by one"
+        " word. Below is every ask in these ledgers. What changed after it is the developer's word.",
         signal,
     ]
     for suite in facts.suites:
