@@ -10,14 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from tests.disclosure.conftest import (  # noqa: F401
-    STATEMENT,
-    auditor,
-    findings,
-    folder,
-    manifest,
-    suite,
-)
+from tests.disclosed import STATEMENT
 from tomogram.cli.main import app
 from tomogram.store.errors import TomogramError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.custody.lamps import Darkness
-from tests.disclosure.conftest import DAY
+from tests.disclosed import DAY
 from tomogram.custody.anchor import anchor
 from tomogram.custody.keys import Key
 from tomogram.custody.statement import sign_folder

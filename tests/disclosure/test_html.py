@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disclosure.conftest import HOSTILE
+from tests.disclosed import HOSTILE
 from tomogram.disclosure.contents import disclosure
 from tomogram.disclosure.document import Document, Listing, Pairs, Section, Table
 from tomogram.disclosure.eu_form import eu_form

@@ -74,7 +74,7 @@ def use_of_interpretability(facts: Facts) -> Section:
         "A sealed suite is a set of hidden tests of the model's inside. Its questions and test"
         " items were drawn by chance and locked before use; every ask is written into a signed"
         " ledger before anything is measured, costs part of a fixed budget, and is answered by one"
-        " word. Below is every ask in these ledgers. What changed after it is the developer's word.",
+        " word. Below is every ask in these ledgers. What changed after is the developer's word.",
         signal,
     ]
     for suite in facts.suites:
