@@ -126,6 +126,31 @@ def status(suite: Path = _SUITE) -> None:
 
 
 @app.command()
+def log(
+    suite: Path = _SUITE,
+    kind: str | None = typer.Option(None, help="Rows of one kind, such as ask or refusal."),
+    shard: str | None = typer.Option(None, help="Rows about one shard."),
+    question: str | None = typer.Option(None, help="Rows about one question."),
+    model: str | None = typer.Option(None, help="Rows about one model: how its digest begins."),
+    limit: int = typer.Option(100, min=1, help="At most so many, the latest first."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
+) -> None:
+    """Look up rows of the ledger, through an index that is made from it."""
+    from dataclasses import asdict
+
+    from tomogram.custody.index import look_up
+    from tomogram.store.canonical import canonical_json
+
+    found = look_up(suite, kind=kind, shard=shard, question=question, model=model, limit=limit)
+    if json:
+        typer.echo(canonical_json({"rows": [asdict(entry) for entry in found]}))
+        return
+    for entry in found:
+        about = (entry.shard, entry.question, entry.model[:12], entry.answer, entry.reason)
+        typer.echo(f"{entry.number} {entry.time} {entry.kind} {' '.join(filter(None, about))}")
+
+
+@app.command()
 def burn(
     suite: Path = _SUITE,
     shard: str = typer.Option(..., help="The shard to open."),

@@ -66,11 +66,10 @@ def rotate(folder: Path, old: Key, new: Key, *, clock: Clock = utc_now) -> None:
     with Ledger(ledger_path(folder), clock=clock).held() as held:
         history = state(folder, suite, held)
         prints = [identity.fingerprint for identity in history.custodians]
-        if old.identity.fingerprint not in prints:
-            raise Refused("wrong key", f"The key of {old.identity.name} is no custodian's.")
-        for key in (old, new):
-            if key.identity.expired(held.now()):
-                raise Refused("expired key", f"The key of {key.identity.name} has expired.")
+        try:
+            _exchangeable(history, old, new, held.now())
+        except Refused as refused:
+            refuse(refused, history, held, {"old": old.identity.fingerprint}, [old])
         if new.identity.fingerprint in prints:
             raise TomogramError(f"The key of {new.identity.name} is a custodian's already.")
         fingerprint = old.identity.fingerprint
@@ -89,6 +88,15 @@ def rotate(folder: Path, old: Key, new: Key, *, clock: Clock = utc_now) -> None:
         )
 
 
+def _exchangeable(history: History, old: Key, new: Key, now: str) -> None:
+    """Raise Refused where the old key is no custodian's or either has expired."""
+    if old.identity.fingerprint not in {each.fingerprint for each in history.custodians}:
+        raise Refused("wrong key", f"The key of {old.identity.name} is no custodian's.")
+    for key in (old, new):
+        if key.identity.expired(now):
+            raise Refused("expired key", f"The key of {key.identity.name} has expired.")
+
+
 def checkpoint(folder: Path, keys: Sequence[Key], *, clock: Clock = utc_now) -> None:
     """Append a signed row, so that the unsigned rows before it are covered by a signature.
 
@@ -98,7 +106,8 @@ def checkpoint(folder: Path, keys: Sequence[Key], *, clock: Clock = utc_now) -> 
     with Ledger(ledger_path(folder), clock=clock).held() as held:
         signers = known_keys(state(folder, suite, held), keys, held)
         if not signers:
-            raise Refused("wrong key", "None of these keys is a custodian's, or they have expired.")
+            refused = Refused("wrong key", "No key given is a custodian's that has not expired.")
+            refuse(refused, state(folder, suite, held), held, {}, keys)
         held.append("checkpoint", {}, signers)
 
 

@@ -62,15 +62,29 @@ class Row:
         return _unsigned(self.number, self.previous, self.time, self.kind, self.body)
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """All rows, checked for form, number, chain and time, in constant memory.
+@dataclass(frozen=True)
+class Place:
+    """Where the rows after some row begin: that row's end, and what the next must continue."""
+
+    offset: int = 0
+    number: int = 0
+    previous: str = START
+    time: str = ""
+
+
+BEGINNING = Place()
+
+
+def rows(path: Path, after: Place = BEGINNING) -> Iterator[Row]:
+    """All rows after a place, checked for form, number, chain and time, in constant memory.
 
     A last line without a newline was never acknowledged and is left out (`unfinished` tells).
     Raises Broken at the first row that does not fit, TomogramError where the file cannot be read.
     """
-    previous, number, time = START, 0, ""
+    previous, number, time = after.previous, after.number, after.time
     try:
         with path.open("rb") as file:
+            file.seek(after.offset)
             while line := file.readline(_MOST_BYTES + 1):
                 if not line.endswith(b"\n"):
                     if len(line) > _MOST_BYTES:
@@ -101,9 +115,17 @@ class Held:
     def __init__(self, path: Path, descriptor: int, clock: Clock, durable: bool) -> None:
         self._path, self._descriptor, self._clock, self._durable = path, descriptor, clock, durable
 
-    def rows(self) -> Iterator[Row]:
-        """All rows; see `rows`."""
-        return rows(self._path)
+    def rows(self, after: Place = BEGINNING) -> Iterator[Row]:
+        """All rows after a place; see `rows`."""
+        return rows(self._path, after)
+
+    def end(self) -> Place:
+        """Where the next row will begin. Raises TomogramError where the last row is damaged."""
+        last = _last(self._descriptor, self._path)
+        if last is None:
+            return BEGINNING
+        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        return Place(size, last.number + 1, last.digest, last.time)
 
     def now(self) -> str:
         """The present time as the next row will carry it, never before the last row's.
