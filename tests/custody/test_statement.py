@@ -49,6 +49,7 @@ def test_the_statement_says_how_the_suite_was_used(signed: Path) -> None:
         "burnt": False,
     }
     assert use["shards"]["release"]["asks"] == 0
+    assert use["questions"] == {"darkness": {"version": 1, "threshold": 0.5}}
 
 
 def test_in_toto_reads_it(signed: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,7 @@ def disclose(
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Write a disclosure, or compare two of them with --diff."""
-    from tomogram.disclosure.facts import gather
-    from tomogram.disclosure.formats import write
+    from tomogram.disclosure.disclose import disclose as write
     from tomogram.store.canonical import canonical_json
     from tomogram.store.errors import TomogramError
 
@@ -50,25 +48,17 @@ def disclose(
         return
     if len(folders) != 1:
         raise TomogramError("One tomogram is disclosed at a time; --diff compares two.")
-    from tomogram.custody.anchor import read_anchor
-    from tomogram.custody.keys import read_identity
-    from tomogram.custody.questions import installed
-    from tomogram.disclosure.statement import read_statement
-
-    if len(anchor) > len(ledger):
-        raise TomogramError("There are more anchors than suites.")
-    facts = gather(
+    written = write(
         folders[0],
-        made=day or datetime.now(UTC).date().isoformat(),
+        out,
+        formats=formats,
         suites=ledger,
-        anchors={suite: read_anchor(path) for suite, path in zip(ledger, anchor, strict=False)},
-        identities=[read_identity(path) for path in identity],
-        questions=installed(),
-        statement=read_statement(statement) if statement else None,
+        anchors=anchor,
+        identities=identity,
+        statement=statement,
         findings=findings,
+        day=day,
     )
-    target = out or Path(f"{folders[0].resolve().stem}.disclosure")
-    written = write(facts, formats, target)
     if json:
         files = [str(path) for path in written.files]
         typer.echo(canonical_json({"files": files, "left_out": dict(written.left_out)}))
@@ -108,6 +98,7 @@ def _compare(folders: Sequence[Path], out: Path | None, json: bool) -> None:
 
 def _facts(path: Path) -> Facts:
     """The facts of a disclosure's file or folder, or of a tomogram."""
+    from tomogram.disclosure.disclose import today
     from tomogram.disclosure.facts import gather, read_facts
     from tomogram.disclosure.formats import FACTS
 
@@ -115,4 +106,4 @@ def _facts(path: Path) -> Facts:
         return read_facts(path)
     if (path / FACTS).is_file():
         return read_facts(path / FACTS)
-    return gather(path, made=datetime.now(UTC).date().isoformat())
+    return gather(path, made=today())

@@ -42,7 +42,7 @@ class Use:
     history: History
 
     def to_json(self) -> dict[str, Json]:
-        """Per shard: asks, answers by kind, asks never answered, bits in thousandths, burnt."""
+        """What was asked; per shard asks, answers by kind, asks never answered, bits, burnt."""
         terms = self.history.suite.terms
         shards: dict[str, Json] = {}
         for name, shard in self.history.shards.items():
@@ -56,6 +56,10 @@ class Use:
             }
         return {
             "suite": self.suite,
+            "questions": {
+                name: {"version": asked.version, "threshold": asked.threshold}
+                for name, asked in self.history.suite.questions.items()
+            },
             "ledger": {"rows": self.history.rows, "head": self.history.head},
             "refusals": self.history.refusals,
             "shards": shards,

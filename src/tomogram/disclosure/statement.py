@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import Field, NonNegativeInt, ValidationError, field_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from tomogram.disclosure.form import KEYS
 from tomogram.store.errors import TomogramError
 from tomogram.store.schema import Record
+
+Words = Annotated[str, StringConstraints(max_length=3_500)]
+"""As long as every format shows whole."""
 
 
 class Change(Record):
@@ -22,14 +32,14 @@ class Change(Record):
     suite: str
     row: NonNegativeInt
     """The ask's row in the ledger."""
-    changed: str = Field(min_length=1)
+    changed: Annotated[Words, Field(min_length=1)]
 
 
 class TrainingSignal(Record):
     """Whether anything that training optimised was computed with an instrument of the audit."""
 
     touched: bool
-    how: str = ""
+    how: Words = ""
 
 
 class Statement(Record):
@@ -40,7 +50,7 @@ class Statement(Record):
     training_signal: None where nothing is stated.
     """
 
-    form: dict[str, str] = Field(default_factory=dict)
+    form: dict[str, Words] = Field(default_factory=dict)
     licence: str = ""
     """SPDX identifier, such as Apache-2.0."""
     base_models: tuple[str, ...] = ()
@@ -63,13 +73,21 @@ class Statement(Record):
                 raise ValueError(f"the form has no item {key!r}")
         return form
 
+    @field_validator("changes")
+    @classmethod
+    def _once(cls, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        if len({(change.suite, change.row) for change in changes}) < len(changes):
+            raise ValueError("two changes are told of one ask")
+        return changes
+
     def declared(self, key: str) -> str:
         """What is declared of one item of the form; empty where nothing is."""
         return self.form.get(key, "").strip()
 
     def changed_after(self, suite: str, row: int) -> str:
         """What is declared to have changed after one consultation; empty where nothing is."""
-        return " ".join(c.changed for c in self.changes if (c.suite, c.row) == (suite, row))
+        told = (c.changed for c in self.changes if (c.suite, c.row) == (suite, row))
+        return next(told, "")
 
 
 def read_statement(path: Path) -> Statement:

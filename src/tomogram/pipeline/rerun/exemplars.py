@@ -19,10 +19,10 @@ from tomogram.text.packing import PackedText
 
 # A digest of unit and seed orders the units: the same draw in every version of the database.
 _DRAW = """
-SELECT family, unit, position, activation, features.kind AS kind, layer, index, side
+SELECT family, unit, position, activation, features.kind AS kind, layer, "index", side
 FROM exemplars JOIN features USING (family, unit)
 WHERE exemplars.kind = 'top' AND exemplars.rank = 0
-ORDER BY md5(concat_ws('/', family, unit, ?)), family, unit LIMIT ?
+ORDER BY md5(concat_ws('/', family::VARCHAR, unit::VARCHAR, ?::VARCHAR)), family, unit LIMIT ?
 """
 
 
