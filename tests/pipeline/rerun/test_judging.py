@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tomogram.custody.verify import Outcome
-from tomogram.pipeline.rerun.judging import judge
+from tomogram.pipeline.rerun.judging import Repeated, judge
 
 SAME, OTHER, UNKNOWN = Outcome.REPRODUCED, Outcome.DIFFERS, Outcome.UNCHECKED
 
@@ -26,6 +26,6 @@ SAME, OTHER, UNKNOWN = Outcome.REPRODUCED, Outcome.DIFFERS, Outcome.UNCHECKED
     ],
 )
 def test_outcomes(recorded: float, again: float, shaken: list[float], outcome: Outcome) -> None:
-    check = judge("a figure", recorded, again, shaken)
+    check = judge(Repeated("a figure", recorded, again, tuple(shaken)))
     assert check.outcome is outcome, check.reason
     assert "is recorded" in check.reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tomogram.custody.verify import Check, Outcome
 
@@ -14,19 +14,32 @@ USELESS = 0.1
 """A tolerance above this share of the recorded value would let anything pass."""
 
 
-def judge(name: str, recorded: float, again: float, shaken: Sequence[float]) -> Check:
-    """Compare a recorded figure with the one measured again.
+@dataclass(frozen=True)
+class Repeated:
+    """A figure as it is recorded, as it was measured again, and with the weights shaken."""
 
-    shaken: the same figure with the weights moved in their last place, a few times over. The
-    tolerance is `SAFETY` times the largest change these show, and at least `FLOOR`.
-    """
-    scale = max(abs(recorded), abs(again))
-    spread = max((abs(value - again) for value in shaken), default=0.0)
-    tolerance = SAFETY * spread + FLOOR * scale
-    told = f"{recorded:.6g} is recorded, {again:.6g} was measured; tolerance {tolerance:.2g}"
-    if tolerance > USELESS * abs(recorded) and abs(again - recorded) <= tolerance:
+    name: str
+    recorded: float
+    again: float
+    shaken: tuple[float, ...]
+
+    @property
+    def tolerance(self) -> float:
+        """How far rounding may carry it: `SAFETY` times the largest change that shaking showed."""
+        spread = max((abs(value - self.again) for value in self.shaken), default=0.0)
+        return SAFETY * spread + FLOOR * max(abs(self.recorded), abs(self.again))
+
+
+def judge(figure: Repeated) -> Check:
+    """Whether the figure is the recorded one, is not, or moves too much by rounding to say."""
+    tolerance = figure.tolerance
+    told = (
+        f"{figure.recorded:.6g} is recorded, {figure.again:.6g} was measured;"
+        f" tolerance {tolerance:.2g}"
+    )
+    if abs(figure.again - figure.recorded) > tolerance:
+        return Check(figure.name, Outcome.DIFFERS, f"{told}.")
+    if tolerance > USELESS * abs(figure.recorded):
         reason = f"{told}: rounding alone moves this figure too much to say anything."
-        return Check(name, Outcome.UNCHECKED, reason)
-    if abs(again - recorded) <= tolerance:
-        return Check(name, Outcome.REPRODUCED, f"{told}.")
-    return Check(name, Outcome.DIFFERS, f"{told}.")
+        return Check(figure.name, Outcome.UNCHECKED, reason)
+    return Check(figure.name, Outcome.REPRODUCED, f"{told}.")

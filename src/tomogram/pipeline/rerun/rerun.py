@@ -12,7 +12,7 @@ from tomogram.models.anatomy import parameters
 from tomogram.models.model import Model
 from tomogram.pipeline.given import given_model
 from tomogram.pipeline.rerun import anatomy, exemplars, quality
-from tomogram.pipeline.rerun.judging import judge
+from tomogram.pipeline.rerun.judging import Repeated, judge
 from tomogram.pipeline.rerun.sample import Sample
 from tomogram.pipeline.rerun.shaken import shaken
 from tomogram.pipeline.scanned import scanned_dictionaries
@@ -50,24 +50,39 @@ def rerun(
     """
     tomogram = open_tomogram(folder)
     loaded = given_model(model)
-    manifest = tomogram.manifest
-    if loaded.digest != manifest.model.digest:
+    recorded = tomogram.manifest.model.digest
+    if loaded.digest != recorded:
         reason = (
             f"{loaded.name} has the digest {loaded.digest[:12]}, the scanned model"
-            f" {manifest.model.digest[:12]}: nothing was measured again."
+            f" {recorded[:12]}: nothing was measured again."
         )
         return [Check("model", Outcome.UNCHECKED, reason)]
-    checks = [
+    figures, missing = repeat(tomogram, loaded, seed=seed, sample=sample, dictionaries=dictionaries)
+    return [
         Check("model", Outcome.REPRODUCED, "its weights have the recorded digest."),
         _parameters(tomogram, loaded),
+        *missing,
+        *map(judge, figures),
     ]
+
+
+def repeat(
+    tomogram: Tomogram,
+    model: Model,
+    *,
+    seed: int,
+    sample: int,
+    dictionaries: str | Path | None = None,
+) -> tuple[list[Repeated], list[Check]]:
+    """The drawn figures as measured again, and the kinds that could not be measured."""
     samples: list[Sample] = []
-    for name, made in _samples(tomogram, loaded, random.Random(seed), seed, sample, dictionaries):
+    missing: list[Check] = []
+    for name, made in _samples(tomogram, model, random.Random(seed), seed, sample, dictionaries):
         if isinstance(made, Sample):
             samples.append(made)
         else:
-            checks.append(Check(name, Outcome.UNCHECKED, made))
-    return checks + _compared(loaded, samples)
+            missing.append(Check(name, Outcome.UNCHECKED, made))
+    return _repeated(model, samples), missing
 
 
 def _samples(
@@ -94,17 +109,17 @@ def _samples(
     yield "units", exemplars.exemplars(tomogram.features, tomogram.text, found, n, seed)
 
 
-def _compared(model: Model, samples: list[Sample]) -> list[Check]:
-    again: dict[str, list[float]] = defaultdict(list)
+def _repeated(model: Model, samples: list[Sample]) -> list[Repeated]:
+    found: dict[str, list[float]] = defaultdict(list)
     with progress.task("rerun", total=(1 + SHAKES) * len(samples), unit="measurements") as task:
         for turn in range(1 + SHAKES):
             subject = model if turn == 0 else shaken(model, turn)
             for sample in samples:
                 for name, value in sample.measure(subject).items():
-                    again[name].append(value)
+                    found[name].append(value)
                 task.advance()
     return [
-        judge(name, recorded, again[name][0], again[name][1:])
+        Repeated(name, recorded, found[name][0], tuple(found[name][1:]))
         for sample in samples
         for name, recorded in sample.recorded.items()
     ]
