@@ -16,7 +16,7 @@ from tomogram.custody.keys import Identity
 from tomogram.custody.ledger import Broken, Row
 from tomogram.custody.questions.question import Question
 from tomogram.custody.suite import RELEASE, ledger_path, load
-from tomogram.custody.verify import verify_suite
+from tomogram.custody.verify import Outcome, verify_suite
 from tomogram.store.digest import digest_file
 from tomogram.store.errors import TomogramError
 from tomogram.store.schema import Record
@@ -26,7 +26,7 @@ class Checked(Record):
     """One thing that was looked at: reproduced, differs or could not be checked, and why."""
 
     name: str
-    outcome: Literal["reproduced", "differs", "could not be checked"]
+    outcome: Outcome
     reason: str
 
 
@@ -168,8 +168,7 @@ def suite_use(
         refusals=tuple(seen.refusals.values()),
         burnt=tuple(seen.burnt),
         checks=tuple(
-            Checked(name=check.name, outcome=check.outcome.value, reason=check.reason)
-            for check in checks
+            Checked(name=check.name, outcome=check.outcome, reason=check.reason) for check in checks
         ),
     )
 
@@ -223,8 +222,11 @@ class _Seen:
         )
 
     def _refused(self, row: Row) -> None:
-        said = (str(row.body.get(name, "")) for name in ("reason", "shard", "question"))
-        reason, shard, question = key = (*said,)
+        reason, shard, question = key = (
+            str(row.body.get("reason", "")),
+            str(row.body.get("shard", "")),
+            str(row.body.get("question", "")),
+        )
         known = self.refusals.get(key)
         self.refusals[key] = Refused(
             reason=reason,

@@ -196,7 +196,7 @@ def declared(facts: Facts) -> Section:
 def checking(facts: Facts) -> Section:
     """How a stranger can check all this."""
     versions = ", ".join(f"{name} {v}" for name, v in facts.run.versions.items())
-    rows = tuple((each.name, each.outcome, each.reason) for each in facts.checks)
+    rows = tuple((each.name, str(each.outcome), each.reason) for each in facts.checks)
     return Section(
         "How to check this",
         (
@@ -267,7 +267,7 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
     if suite.burnt:
         rows = tuple((str(b.row), b.time, b.shard, b.purpose) for b in suite.burnt)
         parts.append(Table(("Row", "Opened at", "Shard", "Purpose"), rows))
-    checks = tuple((each.name, each.outcome, each.reason) for each in suite.checks)
+    checks = tuple((each.name, str(each.outcome), each.reason) for each in suite.checks)
     parts.append(Table(("Check of the ledger", "Outcome", "Reason"), checks))
     return parts
 

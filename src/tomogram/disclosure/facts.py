@@ -132,8 +132,7 @@ def gather(
         n_concepts=len(manifest.concepts.concepts) if manifest.concepts else 0,
         not_measured=manifest.not_measured,
         checks=tuple(
-            Checked(name=check.name, outcome=check.outcome.value, reason=check.reason)
-            for check in checks
+            Checked(name=check.name, outcome=check.outcome, reason=check.reason) for check in checks
         ),
         audits=read_findings(path, manifest.model.digest) if present else None,
         suites=uses,
