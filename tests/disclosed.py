@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,26 +45,63 @@ class Breaking(Darkness):
         raise RuntimeError("the lamp fell over")
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Made:
+    """What is made once and copied for tests that change it."""
+
+    folder: Path
+    suite: Path
+    auditor: Key
+
+
+@pytest.fixture(scope="session")
 def manifest() -> Manifest:
     return build_manifest()
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Made:
+    root = tmp_path_factory.mktemp("disclosed")
+    auditor = new_key("auditor", "2027-12-31")
+    return Made(_tomogram(root, manifest), _suite(root, auditor, manifest), auditor)
+
+
+@pytest.fixture(scope="session")
+def auditor(made: Made) -> Key:
+    return made.auditor
+
+
 @pytest.fixture
-def folder(tmp_path: Path, manifest: Manifest) -> Path:
-    """A finished scan whose evidence is one file."""
-    made = tmp_path / "stories.tomogram"
+def folder(made: Made, tmp_path: Path) -> Path:
+    """A finished scan whose evidence is one file, with what audits said."""
+    return Path(shutil.copytree(made.folder, tmp_path / made.folder.name))
+
+
+@pytest.fixture
+def findings(folder: Path) -> Path:
+    """What four audits said: one of each verdict."""
+    return folder / "findings.json"
+
+
+@pytest.fixture
+def suite(made: Made, tmp_path: Path) -> Path:
+    """A suite that was asked three times, once in vain, refused twice and burnt in one shard."""
+    return Path(shutil.copytree(made.suite, tmp_path / "suite"))
+
+
+def _tomogram(root: Path, manifest: Manifest) -> Path:
+    made = root / "stories.tomogram"
     (made / "features").mkdir(parents=True)
     (made / "features" / "features.parquet").write_bytes(b"PAR1")
     files = {"features/features.parquet": digest_bytes(b"PAR1")}
-    manifest = manifest.model_copy(update={"files": files})
-    (made / "tomogram.json").write_bytes(manifest_bytes(manifest))
+    whole = manifest.model_copy(update={"files": files})
+    (made / "tomogram.json").write_bytes(manifest_bytes(whole))
+    (made / "findings.json").write_text(readable_json(_findings(manifest)))
     return made
 
 
-@pytest.fixture
-def findings(folder: Path, manifest: Manifest) -> Path:
-    """What four audits said: one of each verdict, in the form `tomogram audit` writes."""
+def _findings(manifest: Manifest) -> dict[str, Json]:
+    """In the form that `tomogram audit` writes."""
 
     def found(audit: str, verdict: str, **more: Json) -> dict[str, Json]:
         return {
@@ -75,7 +113,7 @@ def findings(folder: Path, manifest: Manifest) -> Path:
         }  # fmt: skip
 
     place: Json = {"site": "resid_post.3", "effect": 0.4, "largest of 99 random": 0.1}
-    content: dict[str, Json] = {
+    return {
         "schema_version": 1,
         "model": {"name": manifest.model.name, "digest": manifest.model.digest},
         "declared": ["backdoor", "sycophancy", "power", "secrets"],
@@ -86,24 +124,13 @@ def findings(folder: Path, manifest: Manifest) -> Path:
             found("power", "SUSPICION (p 0.041, not after adjustment)"),
         ],
     }
-    path = folder / "findings.json"
-    path.write_text(readable_json(content))
-    return path
 
 
-@pytest.fixture
-def auditor() -> Key:
-    return new_key("auditor", "2027-12-31")
-
-
-@pytest.fixture
-def suite(tmp_path: Path, auditor: Key, manifest: Manifest) -> Path:
-    """A suite that was asked three times, once in vain, refused twice and burnt in one shard.
-
-    Row 0 seals. Row 1 and 2: this model, PASS. Row 3 and 4: a lamp, ALARM. Row 5: a run that was
+def _suite(root: Path, auditor: Key, manifest: Manifest) -> Path:
+    """Row 0 seals. Row 1 and 2: this model, PASS. Row 3 and 4: a lamp, ALARM. Row 5: a run that was
     aborted. Row 6 and 7: refused. Row 8: run-2 is burnt.
     """
-    made, clock = tmp_path / "suite", Hands()
+    made, clock = root / "suite", Hands()
     suites.new(made, "lamps", {Darkness(): 0.5}, TERMS, key=auditor, clock=clock)
     questions = {"darkness": Darkness()}
     mine = Named(dark=0.1, known_as=manifest.model.digest)
@@ -114,7 +141,7 @@ def suite(tmp_path: Path, auditor: Key, manifest: Manifest) -> Path:
     for _ in range(2):
         with pytest.raises(Refused):
             ask(made, "brightness", mine, [auditor], questions=questions, clock=clock)
-    keeping.burn(made, "run-2", "to treat lamps", [auditor], tmp_path / "draws.json", clock=clock)
+    keeping.burn(made, "run-2", "to treat lamps", [auditor], root / "draws.json", clock=clock)
     return made
 
 
@@ -136,30 +163,29 @@ form:
 """
 
 
-@pytest.fixture
-def statement(tmp_path: Path) -> Statement:
-    path = tmp_path / "statement.yaml"
+@pytest.fixture(scope="session")
+def statement(tmp_path_factory: pytest.TempPathFactory) -> Statement:
+    path = tmp_path_factory.mktemp("statement") / "statement.yaml"
     path.write_text(STATEMENT)
     return read_statement(path)
 
 
-@pytest.fixture
-def facts(folder: Path, findings: Path, suite: Path, statement: Statement) -> Facts:
+@pytest.fixture(scope="session")
+def facts(made: Made, statement: Statement) -> Facts:
     """Everything there is to disclose."""
     return gather(
-        folder,
+        made.folder,
         made=DAY,
-        suites=[suite],
+        suites=[made.suite],
         questions={"darkness": Darkness()},
         statement=statement,
     )
 
 
-@pytest.fixture
-def bare(tmp_path: Path, manifest: Manifest) -> Facts:
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Facts:
     """A scan without audits, ledger or statement."""
-    made = tmp_path / "bare"
-    made.mkdir()
+    made = tmp_path_factory.mktemp("bare")
     empty = manifest.model_copy(update={"files": {}})
     (made / "tomogram.json").write_bytes(manifest_bytes(empty))
     return gather(made, made=DAY)
@@ -168,7 +194,7 @@ def bare(tmp_path: Path, manifest: Manifest) -> Facts:
 HOSTILE = "</style><script>alert(1)</script>\u202e|*[x](y)\n---\x00"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hostile(facts: Facts) -> Facts:
     """The same with a hostile text wherever a model, a scan or a developer may put one."""
     model = facts.model.model_copy(update={"name": HOSTILE, "weights": HOSTILE})

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.disclosed import auditor, findings, folder, manifest, suite
+from tests.disclosed import auditor, findings, folder, made, manifest, suite
 
-__all__ = ["auditor", "findings", "folder", "manifest", "suite"]
+__all__ = ["auditor", "findings", "folder", "made", "manifest", "suite"]

@@ -91,6 +91,13 @@ def test_damage_and_signatures_are_told(
     assert ledger["completeness"] == ledger["custodians"] == "reproduced"
 
 
+def test_no_place_on_this_machine_is_told(folder: Path, suite: Path, tmp_path: Path) -> None:
+    (folder / "features" / "features.parquet").unlink()
+    (suite / "shards" / "run-1.sealed").unlink()
+    facts = gather(folder, made=DAY, suites=[suite])
+    assert str(tmp_path) not in facts.model_dump_json()
+
+
 def test_a_day_is_a_day(folder: Path) -> None:
     for day in ("yesterday", "2026-13-01", ""):
         with pytest.raises(TomogramError, match="no day"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_hostile_text_stays_text(hostile: Facts) -> None:
 
 def test_nothing_is_fetched(facts: Facts) -> None:
     text = page(disclosure(facts))
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in unescape(text)
     assert not re.search(r"(src|href)=\"(?!#)", text)
 
 

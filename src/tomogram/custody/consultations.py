@@ -16,7 +16,7 @@ from tomogram.custody.keys import Identity
 from tomogram.custody.ledger import Broken, Row
 from tomogram.custody.questions.question import Question
 from tomogram.custody.suite import RELEASE, ledger_path, load
-from tomogram.custody.verify import Outcome, verify_suite
+from tomogram.custody.verify import Check, Outcome, verify_suite
 from tomogram.store.digest import digest_file
 from tomogram.store.errors import TomogramError
 from tomogram.store.schema import Record
@@ -28,6 +28,12 @@ class Checked(Record):
     name: str
     outcome: Outcome
     reason: str
+
+
+def checked(check: Check, folder: Path) -> Checked:
+    """A check as a record that names the folder it was made in, and not where that lay."""
+    reason = check.reason.replace(str(folder), folder.name)
+    return Checked(name=check.name, outcome=check.outcome, reason=reason)
 
 
 class Consultation(Record):
@@ -167,9 +173,7 @@ def suite_use(
         consultations=tuple(seen.consultations.values()),
         refusals=tuple(seen.refusals.values()),
         burnt=tuple(seen.burnt),
-        checks=tuple(
-            Checked(name=check.name, outcome=check.outcome, reason=check.reason) for check in checks
-        ),
+        checks=tuple(checked(check, folder) for check in checks),
     )
 
 

@@ -56,7 +56,7 @@ def _bill(facts: Facts) -> Any:
 
 
 def _component(facts: Facts) -> Any:
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import (
         ExternalReference,
         ExternalReferenceType,

@@ -16,7 +16,7 @@ from pydantic import StringConstraints, ValidationError
 
 import tomogram
 from tomogram.custody.anchor import Anchor
-from tomogram.custody.consultations import Checked, SuiteUse, suite_use
+from tomogram.custody.consultations import Checked, SuiteUse, checked, suite_use
 from tomogram.custody.evidence import verify_tomogram
 from tomogram.custody.keys import Identity
 from tomogram.custody.questions.question import Question
@@ -131,9 +131,7 @@ def gather(
         concepts=manifest.concepts.means if manifest.concepts else None,
         n_concepts=len(manifest.concepts.concepts) if manifest.concepts else 0,
         not_measured=manifest.not_measured,
-        checks=tuple(
-            Checked(name=check.name, outcome=check.outcome, reason=check.reason) for check in checks
-        ),
+        checks=tuple(checked(check, folder) for check in checks),
         audits=read_findings(path, manifest.model.digest) if present else None,
         suites=uses,
         statement=declared,

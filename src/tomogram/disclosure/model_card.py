@@ -50,7 +50,6 @@ def _results(facts: Facts) -> Iterator[Any]:
             metric_name=figure.name,
             metric_value=figure.value,
             metric_args=_interval(figure),
-            source_name="Tomogram",
         )
 
 
