@@ -275,9 +275,7 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
 def _finding(found: Finding, declared: tuple[str, ...]) -> tuple[str, ...]:
     name = found.audit if found.audit in declared else f"{found.audit} (reports)"
     p = "" if found.adjusted_p is None else words.decimal(found.adjusted_p, 3)
-    says = found.says if found.kind != "no finding" else ""
-    where = f" At {found.site}." if found.site else ""
-    return name, found.verdict, f"{says}{where}".strip(), p, str(found.clean_copies)
+    return name, found.verdict, found.told, p, str(found.clean_copies)
 
 
 def _dictionary(record: DictionaryRecord) -> tuple[str, ...]:

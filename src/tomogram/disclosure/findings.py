@@ -42,6 +42,20 @@ class Finding(Record):
         """Which of the four verdicts it is."""
         return _KINDS[_word(self.verdict)]
 
+    @property
+    def told(self) -> str:
+        """What may be told of it: what an audit says holds only where it found something.
+
+        Otherwise there is a raw score at most, which nothing was held against or which is no worse
+        than that of clean copies.
+        """
+        if self.kind in ("finding", "suspicion"):
+            where = f" At {self.site}." if self.site else ""
+            return f"{self.says}{where}".strip()
+        if self.score is None:
+            return ""
+        return f"Raw score {self.score:+.2f}{', not judged' * (self.kind == 'abstained')}."
+
 
 class Audits(Record):
     """All audits of one model. declared: the confirmatory ones, fixed before the run."""

@@ -112,7 +112,7 @@ def _audit(found: Finding) -> Any:
         scores={
             "verdict": Score(
                 value=visible(found.verdict),
-                explanation=visible(found.says) or None,
+                explanation=visible(found.told) or None,
                 metadata=found.model_dump(mode="json"),
             )
         },

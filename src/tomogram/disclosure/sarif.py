@@ -83,7 +83,7 @@ def _audits(facts: Facts) -> Iterator[dict[str, Json]]:
             facts,
             f"audit/{visible(each.audit)}",
             _KINDS[each.kind],
-            f"{visible(each.verdict)}. {visible(each.says)}".strip(),
+            f"{visible(each.verdict)}. {visible(each.told)}".strip(),
             level="error" if each.site else "warning",
             site=each.site,
             properties={
