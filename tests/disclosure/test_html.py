@@ -67,6 +67,9 @@ def test_every_part_is_drawn() -> None:
 def test_a_table_with_a_hole_is_refused() -> None:
     with pytest.raises(ValueError, match="one cell"):
         Table(("a", "b"), (("1",),))
+    for shares in ((100,), (50, 40)):
+        with pytest.raises(ValueError, match="share"):
+            Table(("a", "b"), (), shares=shares)
 
 
 def test_it_tells_each_ask_and_each_verdict(facts: Facts) -> None:

@@ -67,14 +67,18 @@ def at_a_glance(facts: Facts) -> Section:
 
 def use_of_interpretability(facts: Facts) -> Section:
     """The block "how interpretability was used"."""
-    signal = f"Whether any training signal touched an instrument: {use.training_signal(facts)}."
+    declared = use.training_signal(facts).rstrip(".")
+    signal = f"Whether any training signal touched an instrument: {declared}."
     if not facts.suites:
         return Section(use.TITLE, (use.NO_SUITE, signal))
     parts: list[Part] = [
         "A sealed suite is a set of hidden tests of the model's inside. Its questions and test"
         " items were drawn by chance and locked before use; every ask is written into a signed"
         " ledger before anything is measured, costs part of a fixed budget, and is answered by one"
-        " word. Below is every ask in these ledgers. What changed after is the developer's word.",
+        " word: ALARM where the question's number lay above the line that was fixed at sealing,"
+        " PASS where it did not, ABSTAIN where the model could not be asked. PASS says no more than"
+        " that: the number is told to nobody, and how far it may lie off is the width below.",
+        "Below is every ask in these ledgers. What changed after is the developer's word.",
         signal,
     ]
     for suite in facts.suites:
@@ -141,7 +145,12 @@ def coverage(facts: Facts) -> Section:
 def not_measured(facts: Facts) -> Section:
     """What a reader may look for in vain."""
     rows = tuple((each.what, each.why) for each in facts.not_measured)
-    return Section("What was not measured", (Table(("What", "Why"), rows, "Nothing is listed."),))
+    said = (
+        "What this scan itself left out. Audits and sealed tests, where there are any, are told of"
+        " above."
+    )
+    table = Table(("What", "Why"), rows, "Nothing is listed.")
+    return Section("What was not measured", (said, table))
 
 
 def the_model(facts: Facts) -> Section:
@@ -300,7 +309,8 @@ def _explained(facts: Facts) -> str:
         if kept is None:
             said.append(f"loss rises by {words.span(each.rise)} nats with all {which} in place")
         else:
-            said.append(f"{words.percent(kept)} of the context's help survives all {which}")
+            share = words.percent(kept)
+            said.append(f"{share} of what the model gains from context is kept by its {which}")
     return "; ".join(said) or "nothing was measured"
 
 

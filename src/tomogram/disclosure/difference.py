@@ -18,8 +18,6 @@ from tomogram.disclosure.form import ITEMS
 from tomogram.report import words
 from tomogram.store.schema import Record
 
-ABSENT = "–"
-
 SECTIONS = (
     "The model",
     "Figures of the scan",
@@ -157,7 +155,7 @@ def _figures(before: Facts, after: Facts) -> Iterator[Changed]:
 
 def _value(figure: Figure | None) -> str:
     if figure is None:
-        return ABSENT
+        return use.ABSENT
     value = words.decimal(figure.value, 4)
     if figure.interval is None:
         return value
@@ -288,7 +286,7 @@ def _one(
     return Changed(
         section=section,
         what=what,
-        before=old.get(what, ABSENT),
-        after=new.get(what, ABSENT),
+        before=old.get(what, use.ABSENT),
+        after=new.get(what, use.ABSENT),
         note="" if both else note,
     )

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under column names. Where there are no rows, `empty` says so."""
+    """Rows of text under column names. Where there are no rows, `empty` says so.
+
+    shares: how wide the columns are, in percent; as their text wants it where none are given.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     empty: str = ""
+    shares: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.shares and (len(self.shares) != len(self.columns) or sum(self.shares) != 100):
+            raise ValueError("every column has a share, and the shares add up to 100")
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError("every row of a table has one cell for each column")
 

@@ -12,7 +12,7 @@ from tomogram.disclosure.contents import use_of_interpretability
 from tomogram.disclosure.document import Document, Section, Table
 from tomogram.disclosure.facts import Facts
 from tomogram.disclosure.form import AUDIENCES, ITEMS, Audience, Item
-from tomogram.disclosure.use import NOT_STATED, use_block
+from tomogram.disclosure.use import ABSENT, NOT_STATED, use_block
 from tomogram.report import words
 from tomogram.store.canonical import readable_json
 from tomogram.store.schema import Digest, Record
@@ -113,14 +113,14 @@ def _section(form: Form, name: str) -> Section:
         (
             each.item,
             ", ".join(each.audiences) if each.audiences != AUDIENCES else "all",
-            each.measured or ("" if each.declared else NOT_STATED),
-            each.declared or ("" if each.measured else NOT_STATED),
+            each.measured or (ABSENT if each.declared else NOT_STATED),
+            each.declared or (ABSENT if each.measured else NOT_STATED),
         )
         for each in form.items
         if each.section == name
     )
     columns = ("Item", "For", "Measured by the scan", "Declared by the developer")
-    return Section(name, (Table(columns, rows),))
+    return Section(name, (Table(columns, rows, shares=(22, 18, 30, 30)),))
 
 
 def _filled(facts: Facts, item: Item) -> Filled:

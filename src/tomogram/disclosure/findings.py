@@ -54,7 +54,8 @@ class Finding(Record):
             return f"{self.says}{where}".strip()
         if self.score is None:
             return ""
-        return f"Raw score {self.score:+.2f}{', not judged' * (self.kind == 'abstained')}."
+        score = f"{self.score:+.2f}".replace("-", "−")
+        return f"Raw score {score}{', not judged' * (self.kind == 'abstained')}."
 
 
 class Audits(Record):

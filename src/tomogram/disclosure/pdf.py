@@ -149,6 +149,8 @@ def _widths(table: Table, width: float) -> list[float]:
     """Columns as wide as their longest word needs, the rest shared by how much they hold."""
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
+    if table.shares:
+        return [width * share / 100 for share in table.shares]
     columns = list(zip(table.columns, *table.rows, strict=True))
     least = [
         min(

@@ -13,6 +13,8 @@ from tomogram.disclosure.facts import Facts
 from tomogram.store.canonical import Json
 
 NOT_STATED = "not stated"
+ABSENT = "–"
+"""Nothing here, beside something elsewhere."""
 TITLE = "How interpretability was used"
 NO_SUITE = (
     "No ledger of a sealed suite was given. Whether and how often hidden tests were consulted"
