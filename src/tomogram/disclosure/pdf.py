@@ -16,7 +16,7 @@ from tomogram.disclosure.document import Document, Listing, Pairs, Part, Table
 from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
 
-_MARGIN = 50.0  # points
+_MARGIN, _PADDING = 50.0, 6.0  # points; the padding is that of ReportLab's frames
 _INK, _SOFT, _LINE = "#171b1e", "#555f66", "#c3cbc9"
 _FONTS = {"Vera": "Vera.ttf", "Vera-Bold": "VeraBd.ttf"}
 
@@ -81,6 +81,7 @@ def _style(name: str) -> Any:
             spaceBefore=before,
             spaceAfter=after,
             textColor=_SOFT if name in ("subtitle", "empty", "name") else _INK,
+            keepWithNext=name == "section",
             wordWrap="LTR",
             splitLongWords=True,
         )
@@ -187,7 +188,7 @@ def _footer(canvas: Any, document: Document) -> None:
     canvas.saveState()
     canvas.setFont("Vera", 7)
     canvas.setFillColor(_SOFT)
-    canvas.drawString(_MARGIN, _MARGIN / 2, _drawn(document.title)[:90])
-    right = canvas._pagesize[0] - _MARGIN
+    canvas.drawString(_MARGIN + _PADDING, _MARGIN / 2, _drawn(document.title)[:90])
+    right = canvas._pagesize[0] - _MARGIN - _PADDING
     canvas.drawRightString(right, _MARGIN / 2, str(canvas.getPageNumber()))
     canvas.restoreState()
