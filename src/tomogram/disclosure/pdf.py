@@ -17,6 +17,7 @@ from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
 
 _MARGIN, _PADDING = 50.0, 6.0  # points; the padding is that of ReportLab's frames
+_LEAST = 90.0  # points of a page that a section begins on
 _INK, _SOFT, _LINE = "#171b1e", "#555f66", "#c3cbc9"
 _FONTS = {"Vera": "Vera.ttf", "Vera-Bold": "VeraBd.ttf"}
 
@@ -81,7 +82,6 @@ def _style(name: str) -> Any:
             spaceBefore=before,
             spaceAfter=after,
             textColor=_SOFT if name in ("subtitle", "empty", "name") else _INK,
-            keepWithNext=name == "section",
             wordWrap="LTR",
             splitLongWords=True,
         )
@@ -104,6 +104,7 @@ def _flow(document: Document, width: float) -> Iterator[Any]:
     yield _words(document.title, "title")
     yield _words(document.subtitle, "subtitle")
     for section in document.sections:
+        yield _library().CondPageBreak(_LEAST)  # no title alone at the foot of a page
         yield _words(section.title, "section")
         for part in section.parts:
             yield from _part(part, width)
