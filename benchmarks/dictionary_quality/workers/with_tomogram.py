@@ -36,7 +36,7 @@ def train(order: Order, data: Data) -> Trained:
     wish = Wish(kind=order.kind, k=order.l0)
     rate, batch = order.rate, order.batch
     if order.documented:
-        rate, batch = wish.learning_rate, wish.batch_tokens
+        rate, batch = wish.peak(order.latents), wish.batch_tokens
     if order.penalty is not None:
         wish = Wish(kind=order.kind, k=order.l0, sparsity=order.penalty)
     shape = autoencoder(SITE, data.x.shape[1])

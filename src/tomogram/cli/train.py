@@ -25,7 +25,9 @@ def train(
     epochs: int = typer.Option(1, help="How often the text is read."),
     batch: int = typer.Option(1_024, help="Tokens in a step."),
     buffer: int = typer.Option(65_536, help="Tokens mixed with each other."),
-    rate: float = typer.Option(6e-3, help="Highest learning rate."),
+    rate: float = typer.Option(
+        None, help="Highest learning rate; 0.32 over the root of the latents without it."
+    ),
     seed: int = typer.Option(0, help="Decides every random choice."),
     field: str = typer.Option("text", help="Column or JSON field that holds the text."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),

@@ -36,8 +36,8 @@ class JumpReLU(Dictionary):
         d_dict: int,
         *,
         target_l0: float = 32.0,
-        sparsity: float = 0.1,
-        bandwidth: float = 0.1,
+        sparsity: float = 20.0,
+        bandwidth: float = 0.3,
     ) -> None:
         super().__init__(shape, d_dict)
         self.target_l0, self.sparsity, self.bandwidth = target_l0, sparsity, bandwidth

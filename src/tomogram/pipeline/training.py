@@ -59,6 +59,7 @@ class Order:
         gated, whose `sparsity` is the weight of their penalty.
     epochs: how often the text is read.
     batch_tokens, buffer_tokens: tokens in a step, and in the buffer they are mixed in.
+    learning_rate: the highest; by the number of latents where None (see `peak`).
     """
 
     kind: str = "topk"
@@ -69,7 +70,7 @@ class Order:
     epochs: int = 1
     batch_tokens: int = 1_024
     buffer_tokens: int = 65_536
-    learning_rate: float = 6e-3
+    learning_rate: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,6 +81,13 @@ class Order:
         for name in ("k", "epochs", "batch_tokens", "buffer_tokens"):
             if getattr(self, name) < 1:
                 raise TomogramError(f"{name} must be 1 or more, not {getattr(self, name)}.")
+
+    def peak(self, latents: int) -> float:
+        """The highest learning rate of dictionaries of at most so many latents.
+
+        It falls with the root of their number (Gao et al. 2024, section A.3).
+        """
+        return 0.32 / latents**0.5 if self.learning_rate is None else self.learning_rate
 
 
 def _matryoshka(shape: Shape, latents: int, order: Order) -> Dictionary:
@@ -338,11 +346,12 @@ def _trained(
     job: _Job, dictionaries: list[Dictionary], source: trainer.Source, folder: Path
 ) -> list[Dictionary]:
     order = job.order
+    peak = order.peak(max(each.d_dict * each.across.shards for each in dictionaries))
     return trainer.train(
         dictionaries,
         source,
         max(1, order.epochs * job.text.n_tokens // order.batch_tokens),
-        trainer.Settings(schedule=Schedule(peak=order.learning_rate), seed=order.seed),
+        trainer.Settings(schedule=Schedule(peak=peak), seed=order.seed),
         folder=folder,
         source_digest=job.stage.digest,
         logs=job.logs,
