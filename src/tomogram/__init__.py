@@ -29,6 +29,7 @@ __all__ = [
     "superposition",
     "trace",
     "train",
+    "view",
 ]
 
 # Public name -> (module, name there). Module names are data here, so that the root package stands
@@ -52,6 +53,7 @@ _PUBLIC = {
     "superposition": ("tomogram.pipeline.superposition", "superposition"),
     "trace": ("tomogram.pipeline.tracing", "trace"),
     "train": ("tomogram.pipeline.training", "train"),
+    "view": ("tomogram.viewer.notebook", "view"),
 }
 
 if TYPE_CHECKING:

@@ -55,14 +55,15 @@ def write_scan(folder: Path, model: Model, *, spelling: Sequence[str] | None = N
     """A finished scan of the model; its dictionaries are random, its firings are the example's."""
     manifest = manifest_of(model)
     words = spell(model.tokenizer, model.d_vocab) if spelling is None else spelling
-    write_tomogram(folder, spelling=words, manifest=manifest)
     generator = torch.Generator().manual_seed(0)
+    directions = {}
     for family in FAMILIES[:2]:
         shape = autoencoder(Site("resid_post", family.layer), model.d_model)
         dictionary = TopK(shape, family.size, k=4)
         rows = torch.randn(family.size, model.d_model, generator=generator)
         # Two directions that are nearly one, so that something is similar to something.
         rows[1] = rows[0] + 0.1 * rows[1]
-        dictionary.start(rows, torch.nn.functional.normalize(rows, dim=1))
+        directions[family.name] = torch.nn.functional.normalize(rows, dim=1)
+        dictionary.start(rows, directions[family.name])
         own.save(dictionary, folder / "dictionaries", model="tiny", context=32)
-    return folder
+    return write_tomogram(folder, spelling=words, manifest=manifest, directions=directions)

@@ -16,12 +16,11 @@ export function PromptPage({ source, about, address }: PageProps) {
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
 
-  const read = async (event?: SubmitEvent) => {
-    event?.preventDefault();
+  const read = async (target: number | null = null) => {
     setBusy(true);
     setError("");
     try {
-      const [found, vocabulary] = await Promise.all([source.prompt(text), source.vocabulary()]);
+      const [found, vocabulary] = await Promise.all([source.prompt(text, target), source.vocabulary()]);
       setReading({ found, vocabulary });
       noteQuery("prompt", { text });
     } catch (failed) {
@@ -40,7 +39,7 @@ export function PromptPage({ source, about, address }: PageProps) {
         <p class="lede">{about.live}</p>
       ) : (
         <>
-          <form class="ask" onSubmit={read}>
+          <form class="ask" onSubmit={(event) => { event.preventDefault(); void read(); }}>
             <label>
               A text for the model
               <textarea rows={3} value={text} onInput={(event) => setText(event.currentTarget.value)} required />
@@ -49,16 +48,18 @@ export function PromptPage({ source, about, address }: PageProps) {
           </form>
           <p class="sr" role="status">{busy ? "The model reads." : ""}</p>
           {error ? <Failure words={error} /> : null}
-          {reading ? <Reading {...reading} /> : null}
+          {reading ? <Reading {...reading} aim={(target) => void read(target)} busy={busy} /> : null}
         </>
       )}
     </>
   );
 }
 
-function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: string[] }) {
+function Reading(props: { found: PromptReading; vocabulary: string[]; aim: (target: number) => void; busy: boolean }) {
+  const { found, vocabulary } = props;
   const [at, setAt] = useState(found.tokens.length - 1);
-  useEffect(() => setAt(found.tokens.length - 1), [found]);
+  // Another text is read from its end; another question about the same text changes nothing.
+  useEffect(() => setAt(found.tokens.length - 1), [found.tokens.join()]);
   const spell = (id: number) => vocabulary[id] ?? `[${id}]`;
   const strip = useRef<HTMLDivElement>(null);
   const choose = (to: number) => {
@@ -72,12 +73,12 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
     event.preventDefault();
     choose(to);
   };
-  const [likeliest] = found.next;
+  const [target, probability] = found.target;
   return (
     <>
       <section aria-labelledby="fires">
         <h2 id="fires">What fires</h2>
-        <p class="intro">Choose a token. The bar is the activation; the signed figure is how much the feature matters for the likeliest next token{likeliest ? <>, <Chip token={spell(likeliest[0])} /></> : null}: its effect on that logit, to first order.</p>
+        <p class="intro">Choose a token. The bar is the activation; the signed figure is what the feature does here for the next token <Chip token={spell(target)} />: the log probability that taking it out would cost, in nats. Those marked ≈ are first-order estimates, the others were measured.</p>
         <div class="token-strip" role="radiogroup" aria-label="Tokens of the text" ref={strip} onKeyDown={press}>
           {found.tokens.map((id, i) => (
             <button type="button" role="radio" aria-checked={i === at} tabIndex={i === at ? 0 : -1} onClick={() => setAt(i)}>
@@ -94,13 +95,15 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
                 <h3>{family}</h3>
                 {fires.length ? (
                   <ol class="unit-lines">
-                    {fires.map(([unit, activation, effect]) => (
+                    {fires.map(([unit, activation, estimated, measured]) => (
                       <li class="unit-line">
                         <a href={featureAddress(family, unit)}>
                           <span class="where">{unit}</span> <span class="what"><Label label={found.labels[`${family}/${unit}`] ?? null} /></span>
                         </a>
                         <Bar share={activation / strongest} />
-                        <span class="value" data-tip={`activation ${short(activation)}`}>{signed(effect)}</span>
+                        <span class="value" data-tip={`activation ${short(activation)}, estimate ${signed(estimated)}${measured === null ? "" : `, measured ${signed(measured)}`}`}>
+                          {measured === null ? <span class="quiet">≈{"\u2009"}{signed(estimated)}</span> : <strong>{signed(measured)}</strong>}
+                        </span>
                       </li>
                     ))}
                   </ol>
@@ -113,9 +116,13 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
 
       <section aria-labelledby="next">
         <h2 id="next">What comes next</h2>
+        <p class="intro">Choose one to see what matters for it. The figures above are about <Chip token={spell(target)} />, {percent(probability)} probable.</p>
         <ol class="effects next">
           {found.next.map(([id, chance]) => (
-            <li><Chip token={spell(id)} /><Bar share={chance} /><span class="value">{percent(chance)}</span></li>
+            <li>
+              <button type="button" class="aim" aria-pressed={id === target} disabled={props.busy} onClick={() => props.aim(id)}><Chip token={spell(id)} /></button>
+              <Bar share={chance} /><span class="value">{percent(chance)}</span>
+            </li>
           ))}
         </ol>
       </section>

@@ -18,7 +18,7 @@ export function Label({ label }: { label: string | null }) {
 }
 
 /** A unit in a list of units: where it is, what it means, and one figure. */
-export function UnitLine(props: { unit: Glance; share: number; value: ComponentChildren }) {
+export function UnitLine(props: { unit: Glance; share: number; value: ComponentChildren; tip?: string }) {
   return (
     <li class="unit-line">
       <a href={featureAddress(props.unit.family, props.unit.unit)}>
@@ -28,7 +28,7 @@ export function UnitLine(props: { unit: Glance; share: number; value: ComponentC
         </span>
       </a>
       <Bar share={props.share} />
-      <span class="value">{props.value}</span>
+      <span class="value" data-tip={props.tip}>{props.value}</span>
     </li>
   );
 }
