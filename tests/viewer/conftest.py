@@ -14,6 +14,7 @@ from tomogram.models.model import Model
 from tomogram.pipeline.searching import Search, open_search
 from tomogram.viewer.content import Content
 from tomogram.viewer.live import Live
+from tomogram.viewer.routes import routes
 from tomogram.viewer.server import serve
 
 __all__ = ["browser"]  # a fixture that stands elsewhere
@@ -60,7 +61,7 @@ class serving:
     """A server in a thread for as long as the block runs; gives its port."""
 
     def __init__(self, content: Content) -> None:
-        self.server = serve(content, Live(content.search), 0)
+        self.server = serve(routes(content, Live(content.search)), 0)
 
     def __enter__(self) -> int:
         Thread(target=self.server.serve_forever, daemon=True).start()

@@ -16,6 +16,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.viewer.content import Content
 from tomogram.viewer.guard import HEADERS
 from tomogram.viewer.live import Live
+from tomogram.viewer.routes import routes
 from tomogram.viewer.server import serve
 
 
@@ -267,4 +268,4 @@ def test_another_model_is_refused(scan: Path, tmp_path: Path) -> None:
 
 def test_a_taken_port_is_said_in_one_sentence(content: Content, port: int) -> None:
     with pytest.raises(TomogramError, match="taken"):
-        serve(content, Live(content.search), port)
+        serve(routes(content, Live(content.search)), port)

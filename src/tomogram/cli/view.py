@@ -44,9 +44,10 @@ def view(
     import webbrowser
 
     from tomogram.viewer.live import Live
+    from tomogram.viewer.routes import routes
     from tomogram.viewer.server import serve
 
-    with serve(content, Live(search), port) as server:
+    with serve(routes(content, Live(search)), port) as server:
         address = f"http://127.0.0.1:{server.server_address[1]}/"
         line = dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)"
         print(line, flush=True)  # who reads it through a pipe waits for it

@@ -1,7 +1,7 @@
 """Server: the pages and their data on the loopback address.
 
 Python's own server is enough: one person, small JSON, no upload, nothing to keep open. It adds
-nothing to install, and a request that is not exactly one of those below is refused.
+nothing to install, and a request that is not exactly one of the routes' or files' is refused.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tomogram.store.errors import TomogramError
 from tomogram.viewer import bundle
-from tomogram.viewer.content import Content
 from tomogram.viewer.guard import HEADERS, LOOKED_AT, refusal
-from tomogram.viewer.live import Live
-from tomogram.viewer.routes import Refused, Routes, routes, whole
+from tomogram.viewer.routes import Refused, Routes, whole
 
 PORT = 4747
 """Asked for first, so that addresses stay the same from day to day."""
@@ -28,16 +26,17 @@ _MOST_BODY = 1 << 18
 _TIMEOUT = 30.0
 
 
-def serve(content: Content, live: Live, port: int | None = None) -> ThreadingHTTPServer:
+def serve(routes: Routes, port: int | None = None) -> ThreadingHTTPServer:
     """A server that listens on 127.0.0.1; the caller runs `serve_forever` and closes it.
 
     Args:
+        routes: what is answered beside the page's own files.
         port: exactly this one, 0 for any that is free; `PORT` or the next free one when None.
 
     Raises:
         TomogramError: the port is taken.
     """
-    handler = type("Handler", (_Handler,), {"routes": routes(content, live)})
+    handler = type("Handler", (_Handler,), {"routes": routes})
     tried = range(PORT, PORT + _TRIES) if port is None else [port]
     for number in tried:
         try:

@@ -40,6 +40,24 @@ def test_nothing_in_a_query_is_an_operator(index: WordIndex, query: str) -> None
     assert 3 in numbers(index, query)
 
 
+def test_a_star_stands_for_how_a_word_goes_on(index: WordIndex) -> None:
+    assert numbers(index, "do*") == [3, 7]
+    assert numbers(index, "bon* mil*") in ([3, 7], [7, 3])
+    assert numbers(index, "dogs*") == [3, 7]  # a whole word is its own beginning, and has a stem
+    assert numbers(index, "og*") == []
+    for query in ("*", "**", " * "):
+        with pytest.raises(TomogramError, match="no word"):
+            index.find(query, limit=5)
+
+
+def test_half_a_stem_finds_the_word_all_along(tmp_path: Path) -> None:
+    """The index holds the stem `capit`, so `capita` would find nothing by itself."""
+    build([Entry(1, "on “ capitals”", "", "", "")], tmp_path / "words.sqlite")
+    index = WordIndex(tmp_path / "words.sqlite")
+    for end in range(1, len("capitals") + 1):
+        assert numbers(index, f"{'capitals'[:end]}*") == [1]
+
+
 def test_hostile_text_is_words(index: WordIndex) -> None:
     assert numbers(index, "<script>") == [9]
     assert numbers(index, "end") == [9]
