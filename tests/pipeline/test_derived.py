@@ -1,4 +1,4 @@
-"""What is made of a finished scan: once, again for other inputs, and where nothing can be written."""
+"""What is made of a finished scan: once, again for other inputs, elsewhere where it must be."""
 
 from __future__ import annotations
 
