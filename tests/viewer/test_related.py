@@ -12,12 +12,12 @@ from tomogram.viewer.content import Content
 from tomogram.viewer.related import SHOWN, Related
 
 
-def numbering(leader: list[int]) -> Catalogue:
-    """Units of one family; each has a leader of its near-duplicates."""
+def numbering(leader: list[int], kin: list[int] | None = None) -> Catalogue:
+    """Units of one family; each has a leader of its near-duplicates, and one of its family."""
     n = len(leader)
     return Catalogue(
         families=("a",), first=np.array([0]), latent=np.ones(n, bool), rate=np.ones(n),
-        labels=[None] * n, duplicate_of=np.array(leader), kin_of=np.arange(n),
+        labels=[None] * n, duplicate_of=np.array(leader), kin_of=np.array(kin or range(n)),
     )  # fmt: skip
 
 
@@ -27,6 +27,12 @@ def test_a_group_is_told_to_each_of_its_members_without_itself() -> None:
     assert related.duplicates("a", 3) == ([("a", 0), ("a", 1)], 2)
     assert related.duplicates("a", 2) == ([], 0)
     assert related.kin("a", 0) == ([], 0)
+
+
+def test_the_rest_of_a_family_is_without_near_duplicates() -> None:
+    related = Related(Tables.__new__(Tables), numbering([0, 0, 2, 2], kin=[0, 0, 0, 0]))
+    assert related.kin("a", 0) == ([("a", 2), ("a", 3)], 2)
+    assert related.kin("a", 3) == ([("a", 0), ("a", 1)], 2)
 
 
 def test_of_a_large_group_some_are_named_and_all_are_counted() -> None:

@@ -17,7 +17,7 @@ from tomogram.pipeline.labels import Key
 from tomogram.pipeline.searching import Ranking
 from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
-from tomogram.viewer.labels import Labels
+from tomogram.viewer.labels import Labels, cut
 
 SORTS = {
     "best": "worth",
@@ -40,7 +40,6 @@ STATES = {
 MOST = 500
 """Rows given at once."""
 _SPARK = "0123456789"
-_LABEL = 300
 _HIDDEN = ("histogram", "number", "leader", "worth", "match", "total")
 """Columns of the listing that no page is told."""
 
@@ -230,13 +229,6 @@ def spark(histogram: Sequence[int]) -> list[Any]:
     tallest = max(shown) ** 0.5
     heights = (0 if not n else max(1, round(9 * n**0.5 / tallest)) for n in shown)
     return [filled[0], "".join(_SPARK[height] for height in heights)]
-
-
-def cut(label: str | None) -> str | None:
-    """A label as a page shows it: of bearable length, and every character visible."""
-    if label is None:
-        return None
-    return visible(label if len(label) <= _LABEL else f"{label[:_LABEL]}…")
 
 
 def _four(value: float | None) -> float | None:

@@ -26,7 +26,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
 from tomogram.viewer import map as maps
 from tomogram.viewer.catalogue import Catalogue
-from tomogram.viewer.labels import later_labels
+from tomogram.viewer.labels import cut, later_labels
 from tomogram.viewer.related import Related, Relation
 
 _CONCEPTS = 3
@@ -160,7 +160,7 @@ class Content:
             names = ("kind", "n_marks", "f1", "f1_low", "f1_high", "f1_n", "precision", "recall",
                      "balanced_accuracy")  # fmt: skip
             rule = {
-                "label": visible(row["label"]),
+                "label": cut(row["label"]),
                 **{name: row[f"label_{name}"] for name in names},
             }
         groups = {

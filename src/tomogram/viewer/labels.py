@@ -13,6 +13,10 @@ from tomogram.report.tokens import visible
 from tomogram.report.tomogram import Tomogram
 
 
+LONGEST = 300
+"""Characters of a label that a page shows."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """The labels that were made after the scan."""
@@ -28,7 +32,7 @@ class Labels:
         return [
             {
                 "labeller": visible(labeller),
-                "label": judged.label and visible(judged.label),
+                "label": cut(judged.label),
                 "stands": standing is not None and standing[0] == labeller,
                 "detection": _score(judged.detection),
                 "fuzzing": _score(judged.fuzzing),
@@ -51,6 +55,13 @@ def later_labels(tomogram: Tomogram) -> Labels:
         for key, (folder, judged) in standing_labels(tomogram).items()
     }
     return Labels(standing, {key: tuple(found) for key, found in made.items()})
+
+
+def cut(label: str | None) -> str | None:
+    """A label as a page shows it: of bearable length, and every character visible."""
+    if label is None:
+        return None
+    return visible(label if len(label) <= LONGEST else f"{label[:LONGEST]}…")
 
 
 def _labeller(folder: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Int
 
 from tomogram.features.search.catalogue import Catalogue as Numbering
 from tomogram.features.tables import Tables
@@ -56,11 +57,16 @@ class Related:
 
     def duplicates(self, family: str, unit: int) -> tuple[list[Key], int]:
         """The near-duplicates of a unit, at most `SHOWN`, and how many there are."""
-        return self._members(self._twins, self.numbering.duplicate_of, family, unit)
+        number = self.numbering.number(family, unit)
+        return self._named(self._others(self._twins, self.numbering.duplicate_of, number))
 
     def kin(self, family: str, unit: int) -> tuple[list[Key], int]:
-        """The rest of its family of features, at most `SHOWN`, and how many there are."""
-        return self._members(self._families, self.numbering.kin_of, family, unit)
+        """The rest of its family of features, without near-duplicates; at most `SHOWN`, and how
+        many there are."""
+        number = self.numbering.number(family, unit)
+        twins = set(self._others(self._twins, self.numbering.duplicate_of, number))
+        members = self._others(self._families, self.numbering.kin_of, number)
+        return self._named([other for other in members if other not in twins])
 
     @cached_property
     def _twins(self) -> dict[int, list[int]]:
@@ -70,16 +76,18 @@ class Related:
     def _families(self) -> dict[int, list[int]]:
         return _led(self.numbering.kin_of)
 
-    def _members(
-        self, groups: dict[int, list[int]], leader: np.ndarray, family: str, unit: int
-    ) -> tuple[list[Key], int]:
-        number = self.numbering.number(family, unit)
+    def _others(
+        self, groups: dict[int, list[int]], leader: Int[np.ndarray, " units"], number: int
+    ) -> list[int]:
+        """The other members of a unit's group, the leader first."""
         first = int(leader[number])
-        others = [n for n in (first, *groups.get(first, ())) if n != number]
-        return [self.numbering.name(n) for n in others[:SHOWN]], len(others)
+        return [other for other in (first, *groups.get(first, ())) if other != number]
+
+    def _named(self, numbers: Sequence[int]) -> tuple[list[Key], int]:
+        return [self.numbering.name(number) for number in numbers[:SHOWN]], len(numbers)
 
 
-def _led(leader: np.ndarray) -> dict[int, list[int]]:
+def _led(leader: Int[np.ndarray, " units"]) -> dict[int, list[int]]:
     """For each leader of more than itself those it leads."""
     found: dict[int, list[int]] = {}
     for number in np.flatnonzero(leader != np.arange(len(leader))).tolist():
