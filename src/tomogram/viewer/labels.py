@@ -12,7 +12,6 @@ from tomogram.pipeline.labels import FOLDER, Key, judged_labels, standing_labels
 from tomogram.report.tokens import visible
 from tomogram.report.tomogram import Tomogram
 
-
 LONGEST = 300
 """Characters of a label that a page shows."""
 
