@@ -78,7 +78,7 @@ def test_labels_made_later_stand_where_they_hold(model: Model, tmp_path: Path) -
     folder = write_scan(tmp_path / "scan", model)
     good, poor = (Estimate(value=v, low=v - 0.1, high=v + 0.1, n=100) for v in (0.9, 0.55))
     judged = [
-        Judged("resid_post.0", 3, "cities\u202e <b>", Score(good, 0), Score(poor, 2)),
+        Judged("resid_post.0", 3, "zebras\u202e <b>", Score(good, 0), Score(poor, 2)),
         Judged("resid_post.0", 4, "no better than chance", Score(poor, 0)),
         Judged("resid_post.0", 5, None),
     ]
@@ -89,7 +89,7 @@ def test_labels_made_later_stand_where_they_hold(model: Model, tmp_path: Path) -
         Content(open_search(write_scan(tmp_path / "b", model))),
     )
     held = content.feature("resid_post.0", 3)
-    assert held["label"] == "cities‹U+202E› <b>"
+    assert held["label"] == "zebras‹U+202E› <b>"
     assert (held["labeller"], held["score"]) == ("my chat", 0.9)
     assert held["rule"]["label"] == before.feature("resid_post.0", 3)["label"]
     (made,) = held["labels"]
@@ -102,7 +102,7 @@ def test_labels_made_later_stand_where_they_hold(model: Model, tmp_path: Path) -
         assert found["labeller"] is None
         assert [(each["label"], each["stands"]) for each in found["labels"]] == [(label, False)]
     number = content.search.catalogue.number("resid_post.0", 3)
-    assert number in [hit for hit, _ in content.search.rank_words("cities", 10)]
+    assert [hit for hit, _ in content.search.rank_words("zebra", 10)] == [number]
 
 
 def test_the_best_neuron_stands_beside_the_feature_of_a_known_concept(content: Content) -> None:

@@ -95,7 +95,7 @@ class Catalogue:
             },
         )  # fmt: skip
         self.query(
-            "CREATE TABLE listing AS SELECT n.first + f.unit AS number, f.family::VARCHAR AS"
+            "CREATE OR REPLACE TABLE listing AS SELECT n.first + f.unit AS number, f.family::VARCHAR AS"
             " family, f.unit, f.index, f.side, f.layer, f.kind::VARCHAR AS kind,"
             " CASE WHEN b.unit IS NULL THEN f.label ELSE b.said END AS label, b.labeller,"
             " coalesce(b.value, f.label_f1) AS score, coalesce(b.low, f.label_f1_low) AS low,"
@@ -121,7 +121,7 @@ class Catalogue:
                  "first": "BIGINT"}  # fmt: skip
         stated = [f"unnest(?::{kinds.get(column, 'DOUBLE')}[]) AS {column}" for column in columns]
         parameters = [list(values) for values in columns.values()]
-        self.query(f"CREATE TABLE {name} AS SELECT {', '.join(stated)}", parameters)
+        self.query(f"CREATE OR REPLACE TABLE {name} AS SELECT {', '.join(stated)}", parameters)
 
     def rows(self, wanted: Wanted, found: Ranking | None = None) -> dict[str, Any]:
         """The rows asked for, and how many there are in all.

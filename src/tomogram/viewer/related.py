@@ -44,7 +44,7 @@ class Related:
         among = "" if units is None else " AND unit IN (SELECT unnest(?))"
         rows = self.tables.query(
             "SELECT unit, relation::VARCHAR AS relation, other_family::VARCHAR AS other,"
-            f" other_unit, score, both FROM related WHERE family = ?{among}"
+            f' other_unit, score, "both" FROM related WHERE family = ?{among}'
             " ORDER BY unit, relation, rank",
             [family] if units is None else [family, list(units)],
         )
