@@ -307,7 +307,7 @@ def test_the_slider_steers(opened) -> None:
     assert page.locator(".texts section").first.inner_text() == baseline
     page.keyboard.press("Home")
     page.wait_for_selector("text=With the feature at −4.0")
-    assert "strength=-4" in page.evaluate("location.hash")
+    assert "resid_post.1%2F3%40-4" in page.evaluate("location.hash")
 
 
 def test_several_features_are_turned_and_the_address_remembers(opened) -> None:
@@ -361,7 +361,7 @@ def test_the_list_is_searched_in_every_way_it_offers(opened, content: Content) -
 
 def test_half_a_word_finds_the_words_that_begin_so(opened, content: Content) -> None:
     page = opened().go("features")
-    word = content.tomogram.spelling[15].strip()
+    word = content.tomogram.spelling[14].strip()
     page.fill("input[type=search]", word[:-2])
     page.wait_for_selector(f".units-row >> text={word}")
 
@@ -547,8 +547,10 @@ def test_a_page_works_in_a_notebook_s_cell(browser, content: Content) -> None:
         feature.locator(".exemplar mark").first.wait_for()
         assert feature.locator(".rail").is_visible() is False
         assert feature.locator("h1").evaluate("h => getComputedStyle(h).color") != "rgb(255, 0, 0)"
-        feature.locator("section:has(#near) a").first.click()
-        feature.locator(".exemplar mark").first.wait_for()
+        link = feature.locator("section:has(#near) a").first
+        where = link.locator(".where").inner_text()
+        link.click()
+        feature.locator(".kicker", has_text=where).wait_for()
         listing.locator("input[type=search]").fill(content.tomogram.spelling[5].strip())
         listing.locator(".units-row a").first.wait_for()
         assert page.evaluate("location.hash") == ""

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.features.search.prompt import Firing, read_prompt
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
@@ -73,12 +74,18 @@ def read_text(search: Search, text: str, target: int | None = None) -> dict[str,
             "target": [reading.target, round(reading.probability, 4)],
             "families": {
                 each.name: _firing([f for f in reading.firings if f.family == each.name], len(ids))
-                for each in search.dictionaries
+                for each in sorted(search.dictionaries, key=_depth)
             },
             "depths": [str(site) for site in depths],
             "lens": [_lens(model, run[site][0]) for site in depths],
             "attention": [_attention(run[site][0]) for site in patterns],
         }
+
+
+def _depth(dictionary: Dictionary) -> tuple[int, bool, str]:
+    """Where in the model it reads: the stream before the first block comes first of its layer."""
+    first = dictionary.shape.reads[0]
+    return first.layer or 0, first.kind != "resid_pre", first.kind
 
 
 def _firing(firings: Sequence[Firing], positions: int) -> list[list[Shown]]:

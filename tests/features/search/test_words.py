@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def test_a_word_of_the_label_counts_more_than_one_of_the_context(index: WordInde
 @pytest.mark.parametrize("query", ["dog NOT cat", 'dog"', "label:dog", "dog*", "(dog", "dog; DROP"])
 def test_nothing_in_a_query_is_an_operator(index: WordIndex, query: str) -> None:
     assert 3 in numbers(index, query)
+
+
+def test_hits_come_by_their_worth_and_not_by_their_number(tmp_path: Path) -> None:
+    silent = [Entry(10 + i, "", "x", "y", "z") for i in range(20)]
+    told = [
+        Entry(1, "", "cat", "the dog ran", "milk"),  # in the context
+        Entry(2, "", "cat", "the cow ran", "dog"),  # promoted
+        Entry(3, "", "dog", "the cow ran", "milk"),  # fired on
+        Entry(4, "on “ dog”", "cat", "the cow ran", "milk"),  # in the label
+    ]
+    build([*told, *silent], tmp_path / "words.sqlite")
+    found = WordIndex(tmp_path / "words.sqlite").find("dog", limit=9)
+    assert [number for number, _ in found] == [4, 3, 2, 1]
+    scores = [score for _, score in found]
+    assert all(better > worse > 0 for better, worse in pairwise(scores))
+    rare = WordIndex(tmp_path / "words.sqlite").find("cat dog", limit=9)
+    assert {number for number, _ in rare[:2]} <= {1, 2, 4}  # both words
+    assert rare[-1][0] == 3
 
 
 def test_a_star_stands_for_how_a_word_goes_on(index: WordIndex) -> None:

@@ -72,7 +72,7 @@ export function FeaturesPage({ source, about, address }: PageProps) {
   return (
     <>
       <h1 ref={heading}>Features</h1>
-      <form class="filter" role="search" aria-label="Filter the features" onSubmit={(event) => event.preventDefault()}>
+      <form class="filter list" role="search" aria-label="Filter the features" onSubmit={(event) => event.preventDefault()}>
         {about.ways.length > 1 ? (
           <label>
             Search by

@@ -52,9 +52,11 @@ def build(entries: Iterable[Entry], path: Path) -> None:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
         database.execute(f"PRAGMA user_version = {FORMAT}")
+        # Positions are kept although no query asks for them: without them SQLite cannot count
+        # words where no text is stored, and every BM25 score is 0.
         database.execute(
             f"CREATE VIRTUAL TABLE units USING fts5({', '.join(WEIGHTS)}, content='',"
-            " detail=column, tokenize='porter unicode61')"
+            " tokenize='porter unicode61')"
         )
         database.execute("CREATE TABLE words(word TEXT PRIMARY KEY, units INTEGER) WITHOUT ROWID")
         counts: Counter[str] = Counter()
