@@ -212,8 +212,9 @@ class Search:
                 vectors = self._encoder.encode(texts, advance=task.advance).astype(np.float16)
             order = np.array([place[text] for _, text in described], np.int64)
             numbers = np.array([number for number, _ in described], np.int64)
-            found = {"vectors": vectors[order], "numbers": numbers}
-            save_file(found, folder / "vectors.safetensors")
+            save_file(
+                {"vectors": vectors[order], "numbers": numbers}, folder / "vectors.safetensors"
+            )
 
         inputs = digest_json({"words": self._inputs(), "encoder": self._encoder.digest})
         path = derived(self.tomogram.folder, "search_meaning", VERSION, inputs, build)

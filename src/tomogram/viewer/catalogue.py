@@ -96,7 +96,8 @@ class Catalogue:
         )  # fmt: skip
         self.query(
             "CREATE OR REPLACE TABLE listing AS SELECT n.first + f.unit AS number,"
-            " f.family::VARCHAR AS family, f.unit, f.index, f.side, f.layer, f.kind::VARCHAR AS kind,"
+            " f.family::VARCHAR AS family, f.unit, f.index, f.side, f.layer,"
+            " f.kind::VARCHAR AS kind,"
             " CASE WHEN b.unit IS NULL THEN f.label ELSE b.said END AS label, b.labeller,"
             " coalesce(b.value, f.label_f1) AS score, coalesce(b.low, f.label_f1_low) AS low,"
             " coalesce(b.high, f.label_f1_high) AS high, f.rate, f.largest, f.mean, f.count,"

@@ -24,7 +24,7 @@ def _module() -> str:
     return f"const page = {page};\n{bundle.asset('widget.js').decode()}"
 
 
-class PageWidget(anywidget.AnyWidget):  # type: ignore[misc]
+class PageWidget(anywidget.AnyWidget):
     """A page of the viewer; what it asks is answered by `routes`."""
 
     _esm = traitlets.Unicode().tag(sync=True)
