@@ -407,6 +407,10 @@ def test_a_prompt_shows_features_lens_and_heads(opened) -> None:
     page = opened().go("prompt")
     tokens = page.locator("[role=radio]")
     assert tokens.count() == page.locator(".lens tfoot td").count() > 4
+    effects = page.locator(".foremost .value").all_inner_texts()
+    sizes = [abs(float(each.replace("−", "-"))) for each in effects]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == 6
     tokens.nth(1).click()
     assert tokens.nth(1).get_attribute("aria-checked") == "true"
     page.keyboard.press("ArrowRight")

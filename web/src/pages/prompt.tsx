@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
 import type { PromptReading } from "../data/types";
 import { useHeading } from "../hooks";
-import { Bar, Label } from "../parts/bars";
+import { Bar, Label, UnitLine } from "../parts/bars";
 import { Failure } from "../parts/state";
 import { Chip } from "../parts/tokens";
 import { noteQuery } from "../router";
@@ -76,9 +76,19 @@ function Reading(props: { found: PromptReading; vocabulary: string[]; aim: (targ
   const [target, probability] = found.target;
   return (
     <>
+      <section aria-labelledby="foremost">
+        <h2 id="foremost">What matters most for <Chip token={spell(target)} /></h2>
+        <p class="intro">What taking a feature out at one token costs the log probability of that next token, in nats: measured, for those that a first-order estimate puts first.</p>
+        <ol class="unit-lines foremost">
+          {foremost(found).map(({ family, unit, position, measured, share }) => (
+            <UnitLine unit={{ family, unit, index: unit, side: 1, label: found.labels[`${family}/${unit}`] ?? null }} on={<Chip token={spell(found.tokens[position] ?? 0)} />} share={share} value={<strong>{signed(measured)}</strong>} />
+          ))}
+        </ol>
+      </section>
+
       <section aria-labelledby="fires">
         <h2 id="fires">What fires</h2>
-        <p class="intro">Choose a token. The bar is the activation; the signed figure is what the feature does here for the next token <Chip token={spell(target)} />: the log probability that taking it out would cost, in nats. Those marked ≈ are first-order estimates, the others were measured.</p>
+        <p class="intro">Choose a token. The bar is the activation; the signed figure is what the feature does here for <Chip token={spell(target)} />, in nats. Those marked ≈ are estimates, the others were measured.</p>
         <div class="token-strip" role="radiogroup" aria-label="Tokens of the text" ref={strip} onKeyDown={press}>
           {found.tokens.map((id, i) => (
             <button type="button" role="radio" aria-checked={i === at} tabIndex={i === at ? 0 : -1} onClick={() => setAt(i)}>
@@ -131,6 +141,20 @@ function Reading(props: { found: PromptReading; vocabulary: string[]; aim: (targ
       <Attention found={found} spell={spell} />
     </>
   );
+}
+
+const FOREMOST = 6;
+
+/** The firings whose measured effect is largest, either way. */
+function foremost(found: PromptReading) {
+  const all = Object.entries(found.families).flatMap(([family, tokens]) =>
+    tokens.flatMap((fires, position) =>
+      fires.flatMap(([unit, , , measured]) => (measured === null ? [] : [{ family, unit, position, measured }])),
+    ),
+  );
+  const first = all.sort((one, other) => Math.abs(other.measured) - Math.abs(one.measured)).slice(0, FOREMOST);
+  const most = Math.max(...first.map((each) => Math.abs(each.measured)), 1e-9);
+  return first.map((each) => ({ ...each, share: each.measured / most }));
 }
 
 function Lens(props: { found: PromptReading; spell: (id: number) => string; at: number; choose: (at: number) => void }) {
