@@ -132,7 +132,7 @@ def test_the_tutorial_runs_from_start_to_end(root: Path, tmp_path: Path) -> None
     pages = [each for each in data if "PageWidget" in each["text/plain"]]  # others tell progress
     assert len(pages) == notebook_source(notebook).count(".show(")
     printed = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
-    assert "cost on ordinary text: " in printed
+    assert "loss on ordinary text: " in printed
 
 
 def notebook_source(notebook: Any) -> str:
