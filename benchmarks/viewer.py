@@ -51,6 +51,7 @@ def measure(quick: bool) -> dict[str, Figure]:
         start = time.perf_counter()
         live.find("words", "the")
         indexed = time.perf_counter() - start
+        tables.hold("related")
         related = Related(tables, search.catalogue)
         total = len(search.catalogue)
         words = words_of(search)

@@ -208,6 +208,24 @@ class Tables:
         self._tables["related"] = _dataset(beside) if beside.exists() else RELATED.empty_table()
         self._database = self._connected()
         self._lock = Lock()
+        self._held: set[str] = set()
+
+    def hold(self, name: str) -> None:
+        """Keep one of the tables in memory from now on, for who asks many questions of it.
+
+        A question of a unit among 100,000 takes a fifth of a second from the file, and milliseconds
+        from memory.
+
+        Raises:
+            TomogramError: the file is damaged.
+        """
+        with self._lock, _answering():
+            if name in self._held:
+                return
+            self._database.unregister(name)
+            self._database.register(f"{name}_file", self._tables[name])
+            self._database.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_file")
+            self._held.add(name)
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         # SQL given here reads these tables and nothing else of the machine.

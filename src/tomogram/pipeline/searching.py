@@ -108,6 +108,7 @@ class Search:
     def rank_promoting(self, word: str, limit: int, *, suppressing: bool = False) -> Ranking:
         """Units by how much they push a token up, or down."""
         ids = spelled(word, self.tomogram.spelling)
+        self.tomogram.features.hold("features")
         return promoting(
             self.tomogram.features, self.catalogue, ids, limit=limit, suppressing=suppressing
         )
@@ -133,6 +134,7 @@ class Search:
         self, family: str, unit: int, likeness: Likeness = "cofires", *, limit: int = LIMIT
     ) -> list[Hit]:
         """Features that fire with one, resemble it, or say the same in the next layers."""
+        self.tomogram.features.hold("related")
         found = similar(self.tomogram.features, self.catalogue, family, unit, likeness)
         return hits(found, self.catalogue, limit=limit, grouped=False)
 

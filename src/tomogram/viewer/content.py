@@ -45,6 +45,7 @@ class Content:
         self.tomogram = search.tomogram
         self.labels = later_labels(self.tomogram)
         self.catalogue = Catalogue(self.tomogram.features, search.catalogue, self.labels)
+        self.tomogram.features.hold("related")
         self.related = Related(self.tomogram.features, search.catalogue)
         # Drawing the map takes seconds, and other pages must not wait for it.
         self._drawing = Lock()
