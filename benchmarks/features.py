@@ -28,15 +28,14 @@ import torch
 
 from benchmarks.harness import Figure, main
 from benchmarks.harvest import STORIES, random_text, subject
+from benchmarks.synthetic import shapes
 from tomogram.activations.stream import stream
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.shape import autoencoder, transcoder
 from tomogram.dictionaries.topk import TopK
 from tomogram.features.related import related, write_related
 from tomogram.features.survey import Observation, Reader, readers, survey
 from tomogram.features.tables import Described, write_tables
 from tomogram.models.model import Model
-from tomogram.models.sites import Site
 from tomogram.store.allocator import keep_freed_memory
 from tomogram.store.digest import digest_file
 from tomogram.text.packing import PackedText, pack
@@ -93,21 +92,14 @@ def made(model: Model, text: PackedText) -> list[Dictionary]:
     Each latent's direction is the activation of some token less the mean, so that as with trained
     ones some fire often and some rarely.
     """
-    shapes = [
-        shape
-        for layer in range(model.n_layers)
-        for shape in (
-            autoencoder(Site("resid_post", layer), model.d_model),
-            transcoder(layer, model.d_model),
-        )
-    ]
+    wanted = shapes(model)
     size = EXPANSION * model.d_model
     rows = np.linspace(0, text.rows - 1, min(text.rows, 2 * size // CONTEXT + 1)).astype(int)
-    sites = sorted({s for shape in shapes for s in (*shape.reads, *shape.writes)}, key=str)
+    sites = sorted({s for shape in wanted for s in (*shape.reads, *shape.writes)}, key=str)
     batches = list(stream(model, text, sites, batch_rows=4, rows=np.unique(rows)))
     generator = torch.Generator().manual_seed(0)
     found: list[Dictionary] = []
-    for shape in shapes:
+    for shape in wanted:
         x, y = (
             torch.cat([torch.cat([batch[s] for s in sites], dim=1) for batch in batches])
             for sites in (shape.reads, shape.writes)

@@ -1,49 +1,70 @@
-"""Viewer: how fast the list of 100,000 features answers, and how large the page's own files are.
+"""Viewer: how fast the list of 100,000 features answers and scrolls, and how large the page is.
 
-The table is made up, with the schema of a real one: labels of a few words out of 2,000, promoted
-tokens out of 32,000, twelve exemplars a feature. Questions are those of the features page: words,
-filters, every order, places from the first row to the last, and one feature's exemplars.
+The scan is made up (`benchmarks.synthetic`), with twelve exemplars a feature. Questions are those
+of the features page and of a feature's page: words as they are typed, filters, every order, places
+from the first row to the last, one feature's exemplars and what is related to it. Where Chromium is
+installed, the list is also scrolled through in it, and the time between frames measured, and words
+are typed, and the time until their rows are there.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from benchmarks.harness import Figure, main
-from tomogram.features.exemplars import REACH
-from tomogram.features.statistics import BINS
-from tomogram.features.tables import EXEMPLARS, FEATURES, Tables
+from benchmarks.harvest import subject
+from benchmarks.synthetic import made_scan, words_of
 from tomogram.viewer import bundle
 from tomogram.viewer.catalogue import SORTS, Catalogue, Wanted
+from tomogram.viewer.labels import Labels
+from tomogram.viewer.live import Live
+from tomogram.viewer.related import Related
+from tomogram.viewer.routes import Routes
+from tomogram.viewer.server import serve
 
-FAMILIES, EACH, PER_UNIT, VOCABULARY = 10, 12, 10, 32_000
+UNITS, EXEMPLARS = 100_000, 12
 QUESTIONS = 200
 LATEST_MS = 100.0
+FRAME_MS = 50.0
+"""Longer between two frames is seen as a stutter."""
+STEPS, WORDS = 120, 20
 
 
 def measure(quick: bool) -> dict[str, Figure]:
     """Time to open, then the 95 % quantile of each kind of answer in milliseconds."""
-    units = 1_000 if quick else 10_000
+    units = 6_000 if quick else UNITS
     rng = np.random.default_rng(0)
-    spelling = [f" word{i}" for i in range(VOCABULARY)]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _write(folder, units, rng)
+        search = made_scan(Path(name), subject(), units, rng, exemplars=EXEMPLARS)
+        tables, live = search.tomogram.features, Live(search)
         start = time.perf_counter()
-        catalogue = Catalogue(Tables(folder), spelling)
+        catalogue = Catalogue(tables, search.catalogue, Labels({}, {}))
         opened = time.perf_counter() - start
-        total = FAMILIES * units
+        start = time.perf_counter()
+        live.find("words", "the")
+        indexed = time.perf_counter() - start
+        tables.hold("related")
+        related = Related(tables, search.catalogue)
+        total = len(search.catalogue)
+        words = words_of(search)
+        ranks = np.unique(np.geomspace(1, len(words) - 1, QUESTIONS).astype(int))
+        # As they are typed: a whole word and the beginning of another.
+        typed = [f"{words[rank]} {words[int(rng.integers(len(words)))][:3]}*" for rank in ranks]
+
+        def one() -> tuple[str, int]:
+            return search.catalogue.name(int(rng.integers(total)))
+
         asked: dict[str, Callable[[], Any]] = {
             "search by words": lambda: catalogue.rows(
-                Wanted(words=f"word{rng.integers(2000)} word{rng.integers(20)}")
+                Wanted(kind="latent"), live.find("words", str(rng.choice(typed)))
             ),
             "sorted page anywhere": lambda: catalogue.rows(
                 Wanted(
@@ -52,101 +73,108 @@ def measure(quick: bool) -> dict[str, Figure]:
                     offset=int(rng.integers(total)),
                 )
             ),
-            "exemplars of a feature": lambda: catalogue.exemplars(
-                f"resid_post.{rng.integers(FAMILIES)}", [int(rng.integers(units))]
-            ),
+            "exemplars of a feature": lambda: catalogue.exemplars(*_listed(one())),
+            "what is related to a feature": lambda: related.of(*_listed(one())),
         }
-        figures = {f"open {total:,} features, seconds": Figure(opened)}
-        for words, ask in asked.items():
+        figures = {
+            f"open {total:,} features, seconds": Figure(opened),
+            "making the index of words, seconds": Figure(indexed),
+        }
+        for words_said, ask in asked.items():
             taken = sorted(_milliseconds(ask) for _ in range(QUESTIONS))
             at = taken[int(0.95 * QUESTIONS)]
-            figures[f"{words}, ms (95 %)"] = Figure(
+            figures[f"{words_said}, ms (95 %)"] = Figure(
                 at, taken[0], taken[-1], LATEST_MS, at_least=False
             )
+        figures |= _in_chromium(catalogue, live, words)
     size = sum(len(bundle.asset(asset)) for asset in bundle.ASSETS)
     figures["page's own files, kB"] = Figure(size / 1000)
     return figures
+
+
+def _in_chromium(catalogue: Catalogue, live: Live, words: Sequence[str]) -> dict[str, Figure]:
+    """The list as a person meets it; nothing where there is no browser to meet it in."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return {}
+    if chromium is None:
+        return {}
+
+    def listing(query: dict[str, Any]) -> dict[str, Any]:
+        wanted = Wanted(kind="latent", offset=int(query["offset"]), limit=int(query["limit"]))
+        found = live.find("words", query["words"]) if query.get("words") else None
+        return {**catalogue.rows(wanted, found), "note": ""}
+
+    # All that the page of the list reads of the scan as a whole.
+    about = {"families": [], "ways": ["words"], "live": "", "model": {"name": "made up"}}
+    server = serve(Routes({"/api/about": lambda q: about, "/api/features": listing}, {}), 0)
+    Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/#/features")
+        page.wait_for_selector(".units-row a")
+        frames = sorted(page.evaluate(_SCROLL, STEPS))
+        shown = sorted(
+            page.evaluate(_TYPE, words[int(rank)])
+            for rank in np.geomspace(1, len(words) - 1, WORDS)
+        )
+        browser.close()
+    server.shutdown()
+    server.server_close()
+    return {
+        "scrolling: 95 % of frames within, ms": Figure(
+            frames[int(0.95 * len(frames))], frames[0], frames[-1], FRAME_MS, at_least=False
+        ),
+        "from a key to its rows, ms (95 %)": Figure(
+            shown[int(0.95 * len(shown))], shown[0], shown[-1]
+        ),
+    }
+
+
+_SCROLL = """async (steps) => {
+  const list = document.querySelector(".units");
+  const frame = () => new Promise(requestAnimationFrame);
+  const taken = [];
+  let before = await frame();
+  for (let i = 0; i < steps; i++) {
+    list.scrollTop += i % 10 ? 400 : 200000;
+    const now = await frame();
+    taken.push(now - before);
+    before = now;
+  }
+  return taken;
+}"""
+"""Milliseconds between frames while the list is scrolled by hand, and flung every tenth time."""
+_TYPE = """async (word) => {
+  const field = document.querySelector("input[type=search]");
+  const first = () => document.querySelector(".units-row a")?.getAttribute("href");
+  field.value = "";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  await new Promise((done) => setTimeout(done, 600));
+  const before = first();
+  const start = performance.now();
+  field.value = word;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  while ((first() ?? before) === before && performance.now() - start < 5000)
+    await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+"""Milliseconds from a key in the search to other rows on the page."""
+
+
+def _listed(key: tuple[str, int]) -> tuple[str, list[int]]:
+    return key[0], [key[1]]
 
 
 def _milliseconds(ask: Callable[[], Any]) -> float:
     start = time.perf_counter()
     ask()
     return 1000 * (time.perf_counter() - start)
-
-
-def _write(folder: Path, units: int, rng: np.random.Generator) -> None:
-    with pq.ParquetWriter(folder / "features.parquet", FEATURES, compression="zstd") as writer:
-        for family in range(FAMILIES):
-            writer.write_table(_features(family, units, rng))
-    with pq.ParquetWriter(folder / "exemplars.parquet", EXEMPLARS, compression="zstd") as writer:
-        for family in range(FAMILIES):
-            writer.write_table(_exemplars(family, units, rng))
-
-
-def _features(family: int, units: int, rng: np.random.Generator) -> pa.Table:
-    count = rng.geometric(0.001, units)
-    words = rng.integers(2000, size=(units, 3))
-    labelled = rng.random(units) < 0.6
-    score = [value if has else None for has, value in zip(labelled, rng.random(units), strict=True)]
-    histogram = rng.poisson(3, (units, BINS))
-    promoted = rng.integers(VOCABULARY, size=(units, PER_UNIT)).tolist()
-    by = np.ones((units, PER_UNIT)).tolist()
-    columns: dict[str, Any] = {
-        "family": [f"resid_post.{family}"] * units,
-        "kind": ["latent"] * units,
-        "layer": np.full(units, family),
-        "unit": np.arange(units),
-        "index": np.arange(units),
-        "side": np.ones(units),
-        "tokens": np.full(units, 1_000_000),
-        "count": count,
-        "rate": count / 1e6,
-        "mean": rng.random(units),
-        "deviation": rng.random(units),
-        "largest": rng.random(units) + 1,
-        "histogram": histogram.tolist(),
-        "promoted": promoted,
-        "promoted_by": by,
-        "suppressed": promoted,
-        "suppressed_by": by,
-        "label": [
-            f"on “ word{a}”, “ word{b}” or “ word{c}”" if said else None
-            for (a, b, c), said in zip(words, labelled, strict=True)
-        ],
-        "label_f1": score,
-        "label_f1_low": score,
-        "label_f1_high": score,
-    }
-    arrays = [
-        pa.array(columns[field.name], field.type)
-        if field.name in columns
-        else pa.nulls(units, field.type)
-        for field in FEATURES
-    ]
-    return pa.table(arrays, schema=FEATURES)
-
-
-def _exemplars(family: int, units: int, rng: np.random.Generator) -> pa.Table:
-    n = units * EACH
-    windows = rng.integers(256, size=(n, 2 * REACH + 1), dtype=np.uint8)
-    columns: dict[str, Any] = {
-        "family": [f"resid_post.{family}"] * n,
-        "unit": np.repeat(np.arange(units), EACH),
-        "kind": ["top", "spread"] * (n // 2),
-        "rank": np.tile(np.arange(EACH), units),
-        "position": rng.integers(1_000_000, size=n),
-        "document": rng.integers(4_000, size=n),
-        "activation": rng.random(n),
-        "peak": rng.random(n) + 1,
-        "activations": [row.tobytes() for row in windows],
-    }
-    arrays = [
-        pa.array(columns[field.name], field.type)
-        if field.name in columns
-        else pa.nulls(n, field.type)
-        for field in EXEMPLARS
-    ]
-    return pa.table(arrays, schema=EXEMPLARS)
 
 
 if __name__ == "__main__":

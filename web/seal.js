@@ -10,5 +10,5 @@ const digest = (path) => createHash("sha256").update(readFileSync(path)).digest(
 const out = "../src/tomogram/viewer/built";
 const listed = (paths) => Object.fromEntries(paths.sort().map((path) => [path, digest(path)]));
 const sources = listed(JSON.parse(readFileSync("sources.json", "utf8")).flatMap(files));
-const built = Object.fromEntries(["app.css", "app.js"].map((name) => [name, digest(join(out, name))]));
+const built = Object.fromEntries(["app.css", "app.js", "widget.js"].map((name) => [name, digest(join(out, name))]));
 writeFileSync(join(out, "sources.json"), JSON.stringify({ built, sources }, null, 1) + "\n");

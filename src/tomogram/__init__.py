@@ -30,6 +30,7 @@ __all__ = [
     "superposition",
     "trace",
     "train",
+    "view",
 ]
 
 # Public name -> (module, name there). Module names are data here, so that the root package stands
@@ -54,6 +55,7 @@ _PUBLIC = {
     "superposition": ("tomogram.pipeline.superposition", "superposition"),
     "trace": ("tomogram.pipeline.tracing", "trace"),
     "train": ("tomogram.pipeline.training", "train"),
+    "view": ("tomogram.viewer.notebook", "view"),
 }
 
 if TYPE_CHECKING:

@@ -9,7 +9,14 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
 from tests.report.folder import write_tomogram
+from tomogram.cli.main import app
+from tomogram.features.tables import FEATURES
+from tomogram.store.errors import TomogramError
 
 
 def tomogram(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -32,6 +39,45 @@ def test_what_is_no_finished_scan_is_refused_in_one_sentence(tmp_path: Path) -> 
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "no finished scan" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["features", "exemplars", "related"])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
+def test_a_truncated_table_is_refused_in_one_sentence(
+    tmp_path: Path, name: str, kept: float
+) -> None:
+    path = write_tomogram(tmp_path / "scan") / "features" / f"{name}.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    refused(tmp_path / "scan", rf"{name}\.parquet is no parquet table, or is damaged\.$")
+
+
+@pytest.mark.parametrize("name", ["features", "exemplars", "related"])
+def test_a_newer_table_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    path = write_tomogram(tmp_path / "scan") / "features" / f"{name}.parquet"
+    newer = FEATURES.with_metadata({"tomogram.features": "99"})
+    pq.write_table(newer.empty_table(), path)
+    refused(tmp_path / "scan", r"format 99, which is newer than this version reads\.$")
+
+
+def test_a_newer_schema_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = write_tomogram(tmp_path / "scan") / "tomogram.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
+    refused(tmp_path / "scan", "newer")
+
+
+@pytest.mark.parametrize("data", ["", "{", "[]", "null", '{"schema_version": "x"}'])
+def test_a_broken_manifest_is_refused_in_one_sentence(tmp_path: Path, data: str) -> None:
+    (write_tomogram(tmp_path / "scan") / "tomogram.json").write_text(data)
+    refused(tmp_path / "scan", r"tomogram\.json")
+
+
+def refused(scan: Path, sentence: str) -> None:
+    """Looking at a scan ends with an error meant for users, before anything is served."""
+    done = CliRunner().invoke(app, ["view", str(scan), "--no-browser", "--port", "0"])
+    assert isinstance(done.exception, TomogramError)
+    with pytest.raises(TomogramError, match=sentence):
+        raise done.exception
 
 
 def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:

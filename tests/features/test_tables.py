@@ -122,6 +122,16 @@ def test_another_text_is_noticed(folder: Path, text: PackedText) -> None:
         tables.excerpts("resid_post.0", last[0]["unit"], "top", text.take([0]))
 
 
+def test_a_table_in_memory_answers_as_its_file_does(folder: Path) -> None:
+    tables = Tables(folder)
+    asked = "SELECT * FROM features ORDER BY family, unit"
+    before = tables.query(asked)
+    for _ in range(2):
+        tables.hold("features")
+        assert tables.query(asked) == before
+    assert list(tables.stream(asked)) == before
+
+
 def test_queries_reach_nothing_but_the_tables(folder: Path) -> None:
     tables = Tables(folder)
     for sql in ("SELECT * FROM read_text('/etc/hosts')", "COPY features TO '/tmp/x.csv'"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.pipeline.labelling import Wanted, labelling, labels_of
 from tomogram.pipeline.searching import Search, open_search
+from tomogram.reference import path as shipped
 from tomogram.store.errors import TomogramError
 
 
@@ -108,7 +110,33 @@ def test_without_an_encoder_there_is_no_meaning(search: Search) -> None:
 
 def test_another_model_is_refused(folder: Path) -> None:
     with pytest.raises(TomogramError, match="not the model of this tomogram"):
-        open_search(folder).in_prompt("what is")  # the shipped model
+        open_search(folder, shipped()).in_prompt("what is")
+    # A scan does not say where its model is, and no model can be had by its name.
+    with pytest.raises(TomogramError, match="name it with --model MODEL"):
+        open_search(folder).in_prompt("what is")
+
+
+def test_rankings_are_what_hits_are_made_of(search: Search) -> None:
+    word, _, _ = live_word(search)
+    number = search.catalogue.number
+    for ranking, hits in (
+        (search.rank_words(word, 20), search.by_words(word, limit=20, grouped=False)),
+        (search.rank_promoting("5", 20), search.by_promoted("5", limit=20, grouped=False)),
+        (search.rank_examples([word], 20), search.by_examples([word], limit=20, grouped=False)),
+    ):
+        own = [(number(hit.family, hit.unit), hit.score) for hit in hits]
+        assert ranking
+        assert ranking == own[: len(ranking)]
+
+
+def test_threads_may_search_at_once(search: Search) -> None:
+    word, _, _ = live_word(search)
+    expected = search.by_words(word), search.by_promoted("5")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(search.by_words, word) for _ in range(20)]
+        asked += [pool.submit(search.by_promoted, "5") for _ in range(20)]
+        found = [each.result() for each in asked]
+    assert found == [expected[0]] * 20 + [expected[1]] * 20
 
 
 def test_rules_label_without_a_model(folder: Path, search: Search) -> None:

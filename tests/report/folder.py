@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tests.report.example import WORDS, build_manifest
 from tomogram.features.exemplars import Batch, Keeper
 from tomogram.features.labels import Labeller
 from tomogram.features.promoted import Promoted
+from tomogram.features.related import related, write_related
 from tomogram.features.sketches import Sketch
 from tomogram.features.statistics import Statistics
 from tomogram.features.survey import Observation, Sample
@@ -43,8 +45,13 @@ def write_tomogram(
     *,
     spelling: Sequence[str] = SPELLING,
     manifest: Manifest | None = None,
+    directions: Mapping[str, torch.Tensor] | None = None,
 ) -> Path:
-    """Write a finished scan without its page."""
+    """Write a finished scan without its page.
+
+    Args:
+        directions: what the units of families of latents write, where something is to resemble.
+    """
     text = build_text()
     described = []
     for family in FAMILIES:
@@ -54,6 +61,8 @@ def write_tomogram(
         by = np.ones((family.size, 5), np.float32)
         described.append(Described(observation, labels, Promoted(ids, by, ids[:, ::-1], by)))
     write_tables(described, spelling, folder / "features")
+    observations = [each.observation for each in described]
+    write_related(related(observations, directions or {}), folder / "features")
     text.save(folder / "text" / "train.safetensors")
     save_spelling(spelling, folder / "text" / "vocabulary.json")
     write_bytes(folder / "tomogram.json", manifest_bytes(manifest or build_manifest(2, 2)))

@@ -11,9 +11,10 @@ import pytest
 from tests.chromium import browser
 from tests.viewer.folder import write_model, write_scan
 from tomogram.models.model import Model
-from tomogram.report.tomogram import open_tomogram
+from tomogram.pipeline.searching import Search, open_search
 from tomogram.viewer.content import Content
-from tomogram.viewer.live import Lazily, Source
+from tomogram.viewer.live import Live
+from tomogram.viewer.routes import routes
 from tomogram.viewer.server import serve
 
 __all__ = ["browser"]  # a fixture that stands elsewhere
@@ -38,24 +39,29 @@ def scan(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def content(scan: Path) -> Content:
-    """What its pages are made of."""
-    return Content(open_tomogram(scan))
+def search(scan: Path, model_folder: Path) -> Search:
+    """Its searches."""
+    return open_search(scan, model_folder)
 
 
 @pytest.fixture(scope="session")
-def port(content: Content, model_folder: Path) -> Iterator[int]:
+def content(search: Search) -> Content:
+    """What its pages are made of."""
+    return Content(search)
+
+
+@pytest.fixture(scope="session")
+def port(content: Content) -> Iterator[int]:
     """Where a server for it listens."""
-    with serving(content, str(model_folder)) as number:
+    with serving(content) as number:
         yield number
 
 
 class serving:
     """A server in a thread for as long as the block runs; gives its port."""
 
-    def __init__(self, content: Content, model: str | None = None) -> None:
-        live = Lazily(content.tomogram, Source(model))
-        self.server = serve(content, live, 0)
+    def __init__(self, content: Content) -> None:
+        self.server = serve(routes(content, Live(content.search)), 0)
 
     def __enter__(self) -> int:
         Thread(target=self.server.serve_forever, daemon=True).start()

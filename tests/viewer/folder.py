@@ -30,7 +30,7 @@ def write_model(folder: Path) -> Model:
     return load(folder)
 
 
-def manifest_of(model: Model) -> Manifest:
+def manifest_of(model: Model, name: str) -> Manifest:
     """The example's manifest, said of this model and of the example's tables."""
     base = build_manifest(2, 2)
     groups = tuple(
@@ -47,22 +47,25 @@ def manifest_of(model: Model) -> Manifest:
     )  # fmt: skip
     assert base.concepts is not None
     concepts = base.concepts.model_copy(update={"concepts": (concept, *base.concepts.concepts[1:])})
-    record = base.model.model_copy(update={"digest": model.digest, "name": "tiny"})
+    record = base.model.model_copy(update={"digest": model.digest, "name": name})
     return base.model_copy(update={"model": record, "groups": groups, "concepts": concepts})
 
 
-def write_scan(folder: Path, model: Model, *, spelling: Sequence[str] | None = None) -> Path:
+def write_scan(
+    folder: Path, model: Model, *, spelling: Sequence[str] | None = None, name: str = "tiny"
+) -> Path:
     """A finished scan of the model; its dictionaries are random, its firings are the example's."""
-    manifest = manifest_of(model)
+    manifest = manifest_of(model, name)
     words = spell(model.tokenizer, model.d_vocab) if spelling is None else spelling
-    write_tomogram(folder, spelling=words, manifest=manifest)
     generator = torch.Generator().manual_seed(0)
+    directions = {}
     for family in FAMILIES[:2]:
         shape = autoencoder(Site("resid_post", family.layer), model.d_model)
         dictionary = TopK(shape, family.size, k=4)
         rows = torch.randn(family.size, model.d_model, generator=generator)
         # Two directions that are nearly one, so that something is similar to something.
         rows[1] = rows[0] + 0.1 * rows[1]
-        dictionary.start(rows, torch.nn.functional.normalize(rows, dim=1))
+        directions[family.name] = torch.nn.functional.normalize(rows, dim=1)
+        dictionary.start(rows, directions[family.name])
         own.save(dictionary, folder / "dictionaries", model="tiny", context=32)
-    return folder
+    return write_tomogram(folder, spelling=words, manifest=manifest, directions=directions)

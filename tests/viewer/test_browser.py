@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,10 +15,17 @@ import pytest
 from tests.report.test_page import HOSTILE
 from tests.viewer.conftest import serving
 from tests.viewer.folder import write_scan
+from tomogram.features.judged import Judged, write_judged
+from tomogram.features.judging.scores import Score
 from tomogram.models.model import Model
-from tomogram.report.tomogram import open_tomogram
+from tomogram.pipeline.searching import open_search
+from tomogram.store.schema import Estimate
+from tomogram.store.stage import Stage
+from tomogram.text.spelling import spell
 from tomogram.viewer.content import Content
 from tomogram.viewer.export import export
+from tomogram.viewer.live import Live
+from tomogram.viewer.routes import routes
 
 PAGES = {
     "overview": "#/",
@@ -24,7 +34,7 @@ PAGES = {
     "neuron": "#/feature/neurons.0/1",
     "map": "#/map",
     "prompt": "#/prompt?text=the+capital+of+Texas+is",
-    "steer": "#/steer?family=resid_post.1&unit=3&prompt=the+capital&strength=2",
+    "steer": "#/steer?turns=resid_post.1/3@2&prompt=the+capital",
     "quality": "#/quality",
     "nowhere": "#/nowhere",
 }
@@ -40,6 +50,16 @@ READY = {
     "nowhere": "h1",
 }
 PATIENCE = 120_000
+HOSTILE_ADDRESSES = [
+    "#/features?words=<img src=x onerror=alert(1)>",
+    "#/features?words=%27%3B+DROP+TABLE+listing%3B--&by=examples&sort=x%3B&kind=y",
+    "#/feature/%3Cscript%3Ealert(1)%3C%2Fscript%3E/1",
+    "#/feature/..%2F..%2Fetc/%2e%2e",
+    "#/steer?turns=%3Cb%3E/1@1e999,resid_post.1/3@2&prompt=%3Csvg onload=alert(1)%3E",
+    "#/prompt?text=%E2%80%AE%00%3Cscript%3E",
+    "#/%00%ff",
+]
+"""Links that somebody else wrote."""
 
 
 class Opened:
@@ -61,7 +81,7 @@ class Opened:
 
     def _route(self, route) -> None:
         place = urlsplit(route.request.url)
-        if place.scheme in ("file", "data") or place.hostname == "127.0.0.1":
+        if place.scheme in ("file", "data", "blob") or place.hostname == "127.0.0.1":
             route.continue_()
         else:
             self.foreign.append(route.request.url)
@@ -108,6 +128,27 @@ def axe(root: Path) -> str:
     if not path.is_file():
         pytest.skip("axe-core is not installed: npm ci in web/")
     return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def answering(files: Mapping[str, tuple[str, str]]) -> Iterator[int]:
+    """Another server on this machine, which answers paths with a type and a text; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, text = files.get(self.path, ("text/plain", ""))
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield int(server.server_address[1])
+        server.shutdown()
 
 
 def until(page, condition: str) -> None:
@@ -167,9 +208,9 @@ def test_searching_filters_and_the_address_remembers(opened) -> None:
     page = opened().go("features")
     count = page.locator(".filter output")
     assert count.inner_text() == "32 units"
-    page.select_option("select >> nth=2", "silent")
+    page.get_by_label("Show").select_option("silent")
     until(page, "document.querySelector('.filter output').textContent === '2 units'")
-    page.select_option("select >> nth=2", "labelled")
+    page.get_by_label("Show").select_option("labelled")
     label = page.locator(".units-row .what bdi").first.inner_text()
     word = label.split("“ ")[1].split("”")[0]
     page.fill("input[type=search]", word)
@@ -187,7 +228,7 @@ def test_sorting_by_a_click_and_back(opened) -> None:
     page = opened().go("features")
     button = page.get_by_role("button", name="Fires on", exact=True)
     header = page.get_by_role("columnheader", name="Fires on", exact=True)
-    for order in ("descending", "ascending"):
+    for order in ("descending", "ascending", "none"):  # and the best first again
         button.focus()
         page.keyboard.press("Enter")
         page.wait_for_selector(f"[role=columnheader][aria-sort={order}].rate")
@@ -266,13 +307,110 @@ def test_the_slider_steers(opened) -> None:
     assert page.locator(".texts section").first.inner_text() == baseline
     page.keyboard.press("Home")
     page.wait_for_selector("text=With the feature at −4.0")
-    assert "strength=-4" in page.evaluate("location.hash")
+    assert "resid_post.1%2F3%40-4" in page.evaluate("location.hash")
+
+
+def test_several_features_are_turned_and_the_address_remembers(opened) -> None:
+    """By the keyboard alone."""
+    page = opened().go("steer")
+    page.get_by_role("button", name="Turn another feature too").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=With 2 features at +2.0, +1.0")
+    page.get_by_label("Dictionary").nth(1).focus()
+    page.keyboard.press("ArrowUp")
+    page.get_by_label("Feature", exact=True).nth(1).focus()
+    page.keyboard.press("ArrowUp")
+    page.locator("input[type=range]").nth(1).focus()
+    page.keyboard.press("End")
+    page.wait_for_selector("text=With 2 features at +2.0, +4.0")
+    until(page, "location.hash.includes('resid_post.0%2F1%404')")
+    both = page.locator(".texts section.changed").inner_text()
+    page.reload()
+    page.wait_for_selector("text=With 2 features at +2.0, +4.0")
+    assert page.locator(".texts section.changed").inner_text() == both
+    page.get_by_role("button", name="Leave feature 1 as it is").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=With the feature at 4.0")
+
+
+def test_the_list_is_searched_in_every_way_it_offers(opened, content: Content) -> None:
+    """By the keyboard alone."""
+    page = opened().go("features")
+    ways = page.get_by_label("Search by")
+    token = content.tomogram.spelling[4].strip()
+    for way, words in (("promotes", token), ("suppresses", token), ("examples", "the capital of")):
+        ways.focus()
+        page.keyboard.type(way[:3])
+        ways.select_option(way)  # typing ahead chooses by the words shown
+        page.keyboard.press("Tab")
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.type(words)
+        until(page, f"location.hash.includes('by={way}')")
+        page.wait_for_selector(".units-row a")
+        until(page, "document.querySelector('.filter output').textContent !== '32 units'")
+    address = page.evaluate("location.hash")
+    page.reload()
+    page.wait_for_selector(".units-row a")
+    assert page.locator(".filter textarea").input_value() == "the capital of"
+    assert page.evaluate("location.hash") == address
+    ways.select_option("promotes")
+    page.fill("input[type=search]", "nosuchtoken")
+    page.wait_for_selector("text=No single token")
+    assert page.locator("[role=alert]").count() == 0
+
+
+def test_half_a_word_finds_the_words_that_begin_so(opened, content: Content) -> None:
+    page = opened().go("features")
+    word = content.tomogram.spelling[14].strip()
+    page.fill("input[type=search]", word[:-2])
+    page.wait_for_selector(f".units-row >> text={word}")
+
+
+def test_what_is_related_leads_on(opened) -> None:
+    page = opened().go("feature")
+    page.get_by_role("heading", name="Near-duplicates").wait_for()
+    near = page.locator("section:has(#near) a")
+    first = near.first.get_attribute("href")
+    near.first.focus()
+    page.keyboard.press("Enter")
+    until(page, f"location.hash === '{first}'")
+    page.wait_for_selector(".unit-title")
+
+
+def test_the_keyboard_alone_reads_a_prompt(opened) -> None:
+    window = opened()
+    page = window.page
+    page.goto(window.base + "#/prompt")
+    page.wait_for_selector("textarea")
+    page.locator("textarea").focus()
+    page.keyboard.type("the capital of Texas is")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".heads")
+    chosen = page.locator("[role=radio][aria-checked=true]")
+    chosen.focus()
+    page.keyboard.press("Home")
+    assert page.locator("[role=radio]").first.get_attribute("aria-checked") == "true"
+    aim = page.locator(".aim[aria-pressed=false]").first
+    token = aim.inner_text()
+    aim.focus()
+    page.keyboard.press("Enter")
+    until(page, f"document.querySelector('.aim[aria-pressed=true]').innerText === {token!r}")
+    # Another question about the same text leaves the reader where they were.
+    assert page.locator("[role=radio]").first.get_attribute("aria-checked") == "true"
+    page.locator(".head-row button").nth(1).focus()
+    page.keyboard.press("Space")
+    assert page.locator("h3", has_text="Layer 0, head 1").count() == 1
 
 
 def test_a_prompt_shows_features_lens_and_heads(opened) -> None:
     page = opened().go("prompt")
     tokens = page.locator("[role=radio]")
     assert tokens.count() == page.locator(".lens tfoot td").count() > 4
+    effects = page.locator(".foremost .value").all_inner_texts()
+    sizes = [abs(float(each.replace("−", "-"))) for each in effects]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == 6
     tokens.nth(1).click()
     assert tokens.nth(1).get_attribute("aria-checked") == "true"
     page.keyboard.press("ArrowRight")
@@ -343,15 +481,23 @@ def test_the_exported_site_sorts_and_filters_as_the_server_does(
     files.close()
 
 
-def test_hostile_text_is_shown_and_never_acted_on(browser, model: Model, tmp_path: Path) -> None:
+def test_hostile_text_is_shown_and_never_acted_on(
+    browser, model: Model, model_folder: Path, tmp_path: Path
+) -> None:
     words = [text for text in HOSTILE if "\ud800" not in text]
-    folder = write_scan(tmp_path / "scan", model, spelling=(words * 3)[:24])
-    content = Content(open_tomogram(folder))
+    spelling = [*(words * 3)[:24], *spell(model.tokenizer, model.d_vocab)[24:]]
+    folder = write_scan(tmp_path / "scan", model, spelling=spelling)
+    good = Score(Estimate(value=0.9, low=0.8, high=1.0, n=100), 0)
+    judged = [Judged("resid_post.1", i, text, good) for i, text in enumerate(words)]
+    stage = Stage(folder, "labels_chat", 1, {})
+    stage.run(lambda work: write_judged(judged, work.results / "labels.parquet"))
+    content = Content(open_search(folder, model_folder))
     site = export(content, tmp_path / "site").as_uri()
     with serving(content) as port:
         for base in (f"http://127.0.0.1:{port}/", site):
             window = Opened(browser, base, width=390)
-            for name in ("features", "feature", "map"):
+            live = ("prompt", "steer") if base.startswith("http") else ()
+            for name in ("features", "feature", "map", *live):
                 page = window.go(name)
                 assert overflowing(page, 390) == []
                 assert page.locator("img, iframe, object, embed").count() == 0
@@ -360,7 +506,60 @@ def test_hostile_text_is_shown_and_never_acted_on(browser, model: Model, tmp_pat
             page = window.go("feature")
             assert "<script>alert(1)</script>" in page.locator("main").inner_text()
             assert "10,000,000 characters" in page.locator("main").inner_text()
+            for address in HOSTILE_ADDRESSES:
+                page.goto("about:blank")
+                page.goto(base + address)
+                page.wait_for_selector("main > *")
+                page.wait_for_timeout(200)
+                assert page.locator("img, iframe, object, embed").count() == 0
+                assert overflowing(page, 390) == []
+            # The browser itself notes answers that refuse.
+            window.complaints = [c for c in window.complaints if "status of 4" not in c]
             window.close()
+
+
+def test_a_page_works_in_a_notebook_s_cell(browser, content: Content) -> None:
+    """The widget's module in a page that stands for the notebook, with its style and its #."""
+    widget = pytest.importorskip("tomogram.viewer.widget", reason="anywidget is not installed")
+    given = routes(content, Live(content.search))
+    notebook = """<!doctype html><title>notebook</title><style>* { color: red !important }</style>
+    <body data-jp-theme-light="false"><script type="module">
+      import widget from "/widget.js";
+      for (const address of ["/feature/resid_post.1/3", "/features"]) {
+        const heard = [];
+        const model = {
+          get: (name) => ({ address, height: 500 })[name],
+          send: async (message) => {
+            const answer = await asked(message);
+            for (const react of heard) react(answer);
+          },
+          on: (event, react) => heard.push(react), off: () => {},
+        };
+        const end = widget.render({ model, el: document.body });
+        if (address === "/features") window.end = end;
+      }
+    </script>"""
+    files = {"/": ("text/html", notebook), "/widget.js": ("text/javascript", widget._module())}
+    with answering(files) as port:
+        window = Opened(browser, f"http://127.0.0.1:{port}/")
+        page = window.page
+        page.expose_function(
+            "asked", lambda message: {"id": message["id"], **widget.answered(given, message)}
+        )
+        page.goto(window.base)
+        feature, listing = (page.frame_locator("iframe").nth(i) for i in range(2))
+        feature.locator(".exemplar mark").first.wait_for()
+        assert feature.locator(".rail").is_visible() is False
+        assert feature.locator("h1").evaluate("h => getComputedStyle(h).color") != "rgb(255, 0, 0)"
+        link = feature.locator("section:has(#near) a").first
+        where = link.locator(".where").inner_text()
+        link.click()
+        feature.locator(".kicker", has_text=where).wait_for()
+        listing.locator("input[type=search]").fill(content.tomogram.spelling[5].strip())
+        listing.locator(".units-row a").first.wait_for()
+        assert page.evaluate("location.hash") == ""
+        page.evaluate("end()")
+        window.close()
 
 
 def test_what_does_not_exist_is_said(opened) -> None:
@@ -375,24 +574,11 @@ def test_what_does_not_exist_is_said(opened) -> None:
 
 def test_another_page_cannot_read_the_data(browser, port: int) -> None:
     """A page of another origin on this machine: its request is refused, its frame stays empty."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-    from threading import Thread
-
-    class Foreign(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><title>foreign</title>")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
-        Thread(target=foreign.serve_forever, daemon=True).start()
+    files = {"/": ("text/html", "<!doctype html><title>foreign</title>")}
+    with answering(files) as foreign:
         context = browser.new_context()
         page = context.new_page()
-        page.goto(f"http://127.0.0.1:{foreign.server_address[1]}/")
+        page.goto(f"http://127.0.0.1:{foreign}/")
         got = page.evaluate(
             """async (port) => {
               const base = `http://127.0.0.1:${port}`;
@@ -414,7 +600,6 @@ def test_another_page_cannot_read_the_data(browser, port: int) -> None:
             port,
         )
         context.close()
-        foreign.shutdown()
     assert got[0] == "refused"
     assert got[1] in (0, "refused")
     assert "tiny" not in str(got[2])

@@ -14,6 +14,7 @@ import pytest
 from tomogram.viewer import bundle
 from tomogram.viewer.guard import HEADERS
 
+BUILT = ("app.css", "app.js", "widget.js")
 AGAIN = "build it again: npm ci && npm run build in web/"
 
 
@@ -42,7 +43,7 @@ def test_the_bundle_is_of_this_source(web: Path) -> None:
     ]
     found = {path.relative_to(web).as_posix(): digest(path.read_bytes()) for path in paths}
     assert found == noted["sources"], AGAIN
-    made = {name: digest(bundle.asset(name)) for name in ("app.css", "app.js")}
+    made = {name: digest(bundle.asset(name)) for name in BUILT}
     assert made == noted["built"], AGAIN
 
 
@@ -60,15 +61,16 @@ def test_building_again_gives_the_same_bytes(web: Path, tmp_path: Path) -> None:
     (tmp_path / "src/tomogram/viewer/built").mkdir(parents=True)
     for command in (["run", "check"], ["run", "build"]):
         subprocess.run([npm, *command], cwd=copy, check=True, env={**os.environ, "CI": "1"})
-    for name in ("app.css", "app.js"):
+    for name in BUILT:
         built = (tmp_path / "src/tomogram/viewer/built" / name).read_bytes()
         assert built == bundle.asset(name), AGAIN
 
 
 def test_the_bundle_loads_nothing_by_itself() -> None:
-    script = bundle.asset("app.js").decode()
-    for word in ("import(", "eval(", "new Function", "document.write", "XMLHttpRequest"):
-        assert word not in script
+    for name in ("app.js", "widget.js"):
+        script = bundle.asset(name).decode()
+        for word in ("import(", "eval(", "new Function", "document.write", "XMLHttpRequest"):
+            assert word not in script
     for asset in ("app.css", "report.css"):
         style = bundle.asset(asset).decode()
         assert "@import" not in style

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.report.folder import FAMILIES
 from tests.viewer.folder import write_scan
 from tomogram.models.model import Model
-from tomogram.report.tomogram import open_tomogram
+from tomogram.pipeline.searching import open_search
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.catalogue import Wanted, spark
 from tomogram.viewer.content import Content
@@ -58,26 +59,32 @@ def test_filters_keep_what_they_say(content: Content) -> None:
     assert all(row["label"] is None and row["count"] for row in rows(state="unlabelled"))
 
 
-def test_words_are_found_in_labels_and_in_promoted_tokens(content: Content) -> None:
-    # Every unit of the example promotes tokens 0 to 4.
-    promoted = content.tomogram.spelling[3].strip()
-    assert content.catalogue.rows(Wanted(words=promoted))["total"] == UNITS
-    label = next(
-        row["label"] for row in content.catalogue.rows(Wanted(state="labelled", limit=500))["rows"]
-    )
-    word = label.split("“ ")[1].split("”")[0]
-    found = content.catalogue.rows(Wanted(words=word.upper(), limit=500))["rows"]
-    assert any(row["label"] == label for row in found)
-    assert content.catalogue.rows(Wanted(words=f"{word} nosuchword"))["total"] == 0
+def test_a_search_confines_the_list_and_near_duplicates_stand_with_the_best(
+    content: Content,
+) -> None:
+    """In the example unit u of both dictionaries fires on token u: they are near-duplicates."""
+    number = content.search.catalogue.number
+    found = [(number("resid_post.1", 5), 3.0), (number("resid_post.0", 5), 2.0),
+             (number("resid_post.0", 7), 1.0), (number("neurons.0", 2), 0.5)]  # fmt: skip
+    rows = content.catalogue.rows(Wanted(), found)["rows"]
+    assert [(row["family"], row["unit"], row["duplicates"]) for row in rows] == [
+        ("resid_post.1", 5, 1),
+        ("resid_post.0", 7, 0),
+        ("neurons.0", 2, 0),
+    ]
+    only = content.catalogue.rows(Wanted(family="resid_post.0"), found)
+    assert [row["unit"] for row in only["rows"]] == [5, 7]
+    assert only["total"] == 2
+    assert content.catalogue.rows(Wanted(offset=1, limit=1), found)["rows"] == rows[1:2]
+    up = content.catalogue.rows(Wanted(sort="place", descending=False), found)["rows"]
+    assert [row["layer"] for row in up] == sorted(row["layer"] for row in rows)
+    assert content.catalogue.rows(Wanted(), [])["total"] == 0
 
 
-@pytest.mark.parametrize("words", ["%", "_", "'; DROP TABLE listing; --", "\x00", "\\", "\ud800"])
-def test_words_are_only_words(content: Content, words: str) -> None:
-    try:
-        assert content.catalogue.rows(Wanted(words=words))["total"] == 0
-    except TomogramError:
-        assert words == "\ud800"  # no database takes half a character
-    assert content.catalogue.rows(Wanted())["total"] == UNITS
+def test_the_best_come_first_by_what_their_labels_tell(content: Content) -> None:
+    rows = content.catalogue.rows(Wanted(state="labelled", limit=500))["rows"]
+    worth = [-row["score"] * math.log(row["rate"]) for row in rows]
+    assert worth == sorted(worth, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +106,7 @@ def test_a_truncated_table_is_refused_in_one_sentence(model: Model, tmp_path: Pa
     path = folder / "features" / "features.parquet"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(TomogramError, match="damaged"):
-        Content(open_tomogram(folder))
+        Content(open_search(folder))
 
 
 def test_a_hole_in_a_table_is_refused_in_one_sentence(model: Model, tmp_path: Path) -> None:
@@ -109,4 +116,4 @@ def test_a_hole_in_a_table_is_refused_in_one_sentence(model: Model, tmp_path: Pa
     data[4 : len(data) // 2] = b"\xff" * (len(data) // 2 - 4)
     path.write_bytes(data)
     with pytest.raises(TomogramError):
-        Content(open_tomogram(folder))
+        Content(open_search(folder))

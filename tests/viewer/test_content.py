@@ -11,10 +11,15 @@ import pytest
 from tests.report.folder import CONTEXT, PEAK, ROWS, build_text
 from tests.report.test_page import HOSTILE
 from tests.viewer.folder import write_scan
+from tomogram.features.judged import Judged, write_judged
+from tomogram.features.judging.scores import Score
 from tomogram.models.model import Model
+from tomogram.pipeline.searching import open_search
 from tomogram.report.tokens import inert
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.errors import TomogramError
+from tomogram.store.schema import Estimate
+from tomogram.store.stage import Stage
 from tomogram.viewer.content import Content
 
 
@@ -39,22 +44,65 @@ def test_a_feature_page_says_what_the_text_says(content: Content) -> None:
     assert octave["from"] <= PEAK < octave["to"]
 
 
-def test_similar_features_are_near_and_never_the_feature_itself(content: Content) -> None:
-    near = content.feature("resid_post.0", 0)["similar"]
+def test_what_writes_nearly_the_same_is_named_and_never_the_feature_itself(
+    content: Content,
+) -> None:
+    near = content.feature("resid_post.0", 0)["related"]["resembles"]
     assert (near[0]["family"], near[0]["unit"]) == ("resid_post.0", 1)
-    assert near[0]["cosine"] > 0.9
-    assert 0 not in [unit["unit"] for unit in near]
-    assert near == sorted(near, key=lambda unit: -unit["cosine"])
+    assert near[0]["near"] > 0.9
+    assert ("resid_post.0", 0) not in [(unit["family"], unit["unit"]) for unit in near]
+    assert near == sorted(near, key=lambda unit: -unit["near"])
 
 
-def test_layers_beside_are_the_ones_beside(content: Content) -> None:
-    assert [n["family"] for n in content.feature("resid_post.0", 0)["neighbours"]] == [
-        "resid_post.1"
+def test_what_fires_on_the_same_token_stands_in_every_relation(content: Content) -> None:
+    """In the example unit u of every family fires on token u and nowhere else."""
+    found = content.feature("resid_post.0", 5)
+    related = found["related"]
+    for relation, family in (
+        ("cofires", "resid_post.1"),
+        ("later", "resid_post.1"),
+        ("neuron", "neurons.0"),
+    ):
+        (other,) = related[relation]
+        assert (other["family"], other["unit"], other["near"]) == (family, 5, 1.0)
+        assert 0 < other["both"] <= found["count"]
+    assert "earlier" not in related
+    assert "later" not in content.feature("resid_post.1", 5)["related"]
+    duplicates = found["groups"]["duplicates"]
+    assert [(unit["family"], unit["unit"]) for unit in duplicates["units"]] == [("resid_post.1", 5)]
+    assert duplicates["total"] == 1
+    assert content.feature("neurons.0", 5)["groups"]["kin"]["total"] == 0
+
+
+def test_labels_made_later_stand_where_they_hold(model: Model, tmp_path: Path) -> None:
+    folder = write_scan(tmp_path / "scan", model)
+    good, poor = (Estimate(value=v, low=v - 0.1, high=v + 0.1, n=100) for v in (0.9, 0.55))
+    judged = [
+        Judged("resid_post.0", 3, "zebras\u202e <b>", Score(good, 0), Score(poor, 2)),
+        Judged("resid_post.0", 4, "no better than chance", Score(poor, 0)),
+        Judged("resid_post.0", 5, None),
     ]
-    assert [n["family"] for n in content.feature("resid_post.1", 0)["neighbours"]] == [
-        "resid_post.0"
-    ]
-    assert content.feature("neurons.0", 0)["neighbours"] == []
+    stage = Stage(folder, "labels_my_chat", 1, {})
+    stage.run(lambda work: write_judged(judged, work.results / "labels.parquet"))
+    content, before = (
+        Content(open_search(folder)),
+        Content(open_search(write_scan(tmp_path / "b", model))),
+    )
+    held = content.feature("resid_post.0", 3)
+    assert held["label"] == "zebras‹U+202E› <b>"
+    assert (held["labeller"], held["score"]) == ("my chat", 0.9)
+    assert held["rule"]["label"] == before.feature("resid_post.0", 3)["label"]
+    (made,) = held["labels"]
+    assert made["stands"]
+    assert made["detection"] == {"value": 0.9, "low": 0.8, "high": 1.0, "n": 100}
+    assert made["fuzzing"]["value"] == 0.55
+    for unit, label in ((4, "no better than chance"), (5, None)):
+        found = content.feature("resid_post.0", unit)
+        assert found["label"] == before.feature("resid_post.0", unit)["label"]
+        assert found["labeller"] is None
+        assert [(each["label"], each["stands"]) for each in found["labels"]] == [(label, False)]
+    number = content.search.catalogue.number("resid_post.0", 3)
+    assert [hit for hit, _ in content.search.rank_words("zebra", 10)] == [number]
 
 
 def test_the_best_neuron_stands_beside_the_feature_of_a_known_concept(content: Content) -> None:
@@ -87,17 +135,36 @@ def test_the_map_holds_every_unit_that_fires_inside_its_frame(content: Content) 
         assert places.max() <= found["extent"]
 
 
-def test_without_dictionaries_everything_but_directions_is_there(
-    model: Model, tmp_path: Path
+def test_the_map_is_drawn_once_and_again_for_other_dictionaries(
+    model: Model, tmp_path: Path, monkeypatch
 ) -> None:
+    folder = write_scan(tmp_path / "scan", model)
+    first = Content(open_search(folder)).map()
+    monkeypatch.setattr("tomogram.viewer.map.project", lambda rows: pytest.fail("drawn again"))
+    assert Content(open_search(folder)).map() == first
+    path = next((folder / "dictionaries").rglob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-4] + b"\x00\x00\x00\x01")
+    with pytest.raises(pytest.fail.Exception, match="drawn again"):
+        Content(open_search(folder)).map()
+
+
+def test_without_dictionaries_everything_but_the_map_is_there(model: Model, tmp_path: Path) -> None:
     import shutil
 
     folder = write_scan(tmp_path / "scan", model)
     shutil.rmtree(folder / "dictionaries")
-    content = Content(open_tomogram(folder))
-    assert content.feature("resid_post.0", 0)["similar"] == []
+    content = Content(open_search(folder))
+    assert content.feature("resid_post.0", 0)["related"]["resembles"]
     assert content.map()["why"]
-    json.dumps(content.about(live=""), allow_nan=False)
+    json.dumps(content.about(live="", ways=()), allow_nan=False)
+
+
+def test_a_scan_of_the_first_version_has_no_relations(model: Model, tmp_path: Path) -> None:
+    folder = write_scan(tmp_path / "scan", model)
+    (folder / "features" / "related.parquet").unlink()
+    found = Content(open_search(folder)).feature("resid_post.0", 0)
+    assert found["related"] == {}
+    assert found["groups"]["kin"] == {"units": [], "total": 0}
 
 
 def test_dictionaries_of_another_scan_are_refused(model: Model, tmp_path: Path) -> None:
@@ -110,17 +177,17 @@ def test_dictionaries_of_another_scan_are_refused(model: Model, tmp_path: Path) 
     other = TopK(autoencoder(Site("resid_post", 0), model.d_model), 12, k=4)
     own.save(other, folder / "dictionaries", model="tiny", context=32)
     with pytest.raises(TomogramError, match="not of one scan"):
-        Content(open_tomogram(folder)).feature("resid_post.0", 0)
+        Content(open_search(folder)).map()
 
 
 def test_hostile_tokens_leave_as_inert_text(model: Model, tmp_path: Path) -> None:
     words = [text for text in HOSTILE if "\ud800" not in text]
     spelling = (words * 3)[:24]
-    content = Content(open_tomogram(write_scan(tmp_path / "scan", model, spelling=spelling)))
+    content = Content(open_search(write_scan(tmp_path / "scan", model, spelling=spelling)))
     data = json.dumps(
         [
             content.vocabulary(),
-            content.catalogue.everything(),
+            list(content.searched()),
             [content.feature("resid_post.0", unit) for unit in range(16)],
         ],
         ensure_ascii=False,

@@ -11,7 +11,7 @@ import pytest
 from tests.report.test_page import HOSTILE
 from tests.viewer.folder import write_scan
 from tomogram.models.model import Model
-from tomogram.report.tomogram import open_tomogram
+from tomogram.pipeline.searching import open_search
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.content import Content
 from tomogram.viewer.export import CHUNK, export
@@ -58,7 +58,7 @@ def test_the_same_scan_gives_the_same_bytes(content: Content, site: Path, tmp_pa
 def test_no_chunk_can_end_its_script(model: Model, tmp_path: Path) -> None:
     words = [text for text in HOSTILE if "\ud800" not in text]
     scan = write_scan(tmp_path / "scan", model, spelling=(words * 3)[:24])
-    site = export(Content(open_tomogram(scan)), tmp_path / "site").parent
+    site = export(Content(open_search(scan)), tmp_path / "site").parent
     for path in (site / "data").iterdir():
         data = path.read_bytes()
         assert data.isascii()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.viewer.conftest import serving
+from tomogram.pipeline.searching import open_search
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.content import Content
 from tomogram.viewer.guard import HEADERS
-from tomogram.viewer.live import Lazily, Source
+from tomogram.viewer.live import Live
+from tomogram.viewer.routes import routes
 from tomogram.viewer.server import serve
 
 
@@ -134,7 +138,8 @@ def test_questions_that_make_no_sense_get_one_sentence(port: int, path: str, sta
 
 
 def test_a_prompt_is_read(port: int) -> None:
-    status, _, data = ask(port, "/api/prompt", {"text": "the capital of Texas is"})
+    text = "the capital of Texas is"
+    status, _, data = ask(port, "/api/prompt", {"text": text})
     found = json.loads(data)
     assert status == 200
     n = len(found["tokens"])
@@ -142,6 +147,14 @@ def test_a_prompt_is_read(port: int) -> None:
     assert all(len(tokens) == n for tokens in found["families"].values())
     assert len(found["lens"]) == 3
     assert len(found["attention"]) == 2
+    assert found["target"][0] == found["next"][0][0]
+    fired = [each for tokens in found["families"].values() for own in tokens for each in own]
+    measured = [each for each in fired if each[3] is not None]
+    assert 0 < len(measured) < len(fired)
+    other = found["next"][1][0]
+    asked = json.loads(ask(port, "/api/prompt", {"text": text, "target": other})[2])
+    assert asked["target"] == found["next"][1]
+    assert asked["next"] == found["next"]
     for heads in found["attention"]:
         for head in heads:
             assert [len(row) for row in head] == list(range(1, n + 1))
@@ -149,36 +162,94 @@ def test_a_prompt_is_read(port: int) -> None:
 
 
 def test_steering_by_nothing_changes_nothing_and_by_much_does(port: int) -> None:
-    order = {"prompt": "the capital of Texas is", "family": "resid_post.1", "unit": 3,
-             "tokens": 12, "temperature": 0, "seed": 0}  # fmt: skip
-    still = json.loads(ask(port, "/api/steer", {**order, "strength": 0})[2])
+    def turned(*strengths: float) -> dict[str, Any]:
+        turns = [{"family": f"resid_post.{i}", "unit": 3, "strength": s}
+                 for i, s in enumerate(strengths)]  # fmt: skip
+        order = {"prompt": "the capital of Texas is", "turns": turns, "tokens": 12,
+                 "temperature": 0, "seed": 0}  # fmt: skip
+        return json.loads(ask(port, "/api/steer", order)[2])
+
+    still = turned(0, 0)
     assert still["baseline"] == still["steered"]
-    moved = json.loads(ask(port, "/api/steer", {**order, "strength": 20})[2])
-    assert moved["baseline"] == still["baseline"]
-    assert moved["steered"] != moved["baseline"]
+    moved = [turned(20, 0), turned(0, 20), turned(20, 20)]
+    assert all(each["baseline"] == still["baseline"] for each in moved)
+    assert all(each["steered"] != still["baseline"] for each in moved)
+    assert turned(20)["steered"] == moved[0]["steered"]
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"strength": 1e9}, {"strength": True}, {"unit": 99}, {"family": "neurons.0"}, {"tokens": 9999},
-     {"prompt": ""}, {"prompt": "the " * 5000}, {"temperature": -1}, {"family": None}],
+    [{"strength": 1e9}, {"strength": True}, {"strength": float("nan")}, {"unit": 99},
+     {"family": "neurons.0"}, {"tokens": 9999}, {"prompt": ""}, {"prompt": "the " * 5000},
+     {"temperature": -1}, {"family": None}, {"turns": []}, {"turns": [{}] * 9}, {"turns": {}},
+     {"turns": ["resid_post.1/3"]}],
 )  # fmt: skip
 def test_orders_out_of_range_are_refused(port: int, change: dict) -> None:
-    order = {"prompt": "the", "family": "resid_post.1", "unit": 3, "strength": 1, "tokens": 4,
-             "temperature": 0, "seed": 0}  # fmt: skip
+    turn = {"family": "resid_post.1", "unit": 3, "strength": 1}
+    order = {"prompt": "the", "turns": [turn], "tokens": 4, "temperature": 0, "seed": 0}
+    turn.update({name: change.pop(name) for name in turn.keys() & change.keys()})
     status, _, data = ask(port, "/api/steer", {**order, **change})
     assert 400 <= status < 500
     assert json.loads(data)["error"].endswith(".")
 
 
-def test_without_the_model_the_page_is_told_what_to_do(content: Content) -> None:
-    with serving(content) as port:
+def listed(port: int, **query: str) -> dict[str, Any]:
+    """A page of the list that is asked for by words."""
+    status, _, data = ask(port, f"/api/features?{urlencode(query)}")
+    assert status == 200
+    return json.loads(data)
+
+
+def test_the_list_is_searched_as_the_command_searches(port: int, content: Content) -> None:
+    word = content.tomogram.spelling[5].strip()
+    hits = [(hit.family, hit.unit) for hit in content.search.by_words(word, limit=40)]
+    rows = listed(port, words=word)["rows"]
+    assert [(row["family"], row["unit"]) for row in rows] == hits
+    assert ("resid_post.0", 5) in [
+        (row["family"], row["unit"]) for row in listed(port, words=f"{word[:-1]}*")["rows"]
+    ]
+
+
+def test_the_list_is_searched_by_tokens_and_by_examples(port: int, content: Content) -> None:
+    # Every unit of the example promotes and suppresses tokens 0 to 4.
+    token = content.tomogram.spelling[4]
+    for way in ("promotes", "suppresses"):
+        found = listed(port, words=token, way=way)
+        assert found["total"] > 0
+        assert {row["kind"] for row in found["rows"]} == {"latent"}
+        assert "No single token" in listed(port, words="nosuchtoken", way=way)["note"]
+    text = "the capital of Texas is"
+    alike = listed(port, words=f"{text}\n{text} Austin\n", way="examples")
+    hits = content.search.by_examples([text, f"{text} Austin"], limit=200)
+    assert [(row["family"], row["unit"]) for row in alike["rows"]] == [
+        (hit.family, hit.unit) for hit in hits if hit.score > 0
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", ["%", "_ - ?", "'; DROP TABLE listing; --", "\x00", "\u202e", "*"]
+)
+def test_words_are_only_words(port: int, words: str) -> None:
+    found = listed(port, words=words)
+    assert found["total"] == 0
+    assert listed(port)["total"] == 40
+
+
+def test_a_search_that_is_not_offered_is_refused(port: int) -> None:
+    for way in ("meaning", "sql"):
+        status, _, data = ask(port, f"/api/features?words=the&way={way}")
+        assert status == 400
+        assert json.loads(data)["error"].endswith(".")
+
+
+def test_without_the_model_the_page_is_told_what_to_do(scan: Path) -> None:
+    with serving(Content(open_search(scan))) as port:
         status, _, data = ask(port, "/api/prompt", {"text": "the"})
     assert status == 422
     assert "--model" in json.loads(data)["error"]
 
 
-def test_another_model_is_refused(content: Content, tmp_path) -> None:
+def test_another_model_is_refused(scan: Path, tmp_path: Path) -> None:
     import torch
 
     from tests.viewer.folder import TINY
@@ -188,12 +259,12 @@ def test_another_model_is_refused(content: Content, tmp_path) -> None:
     with torch.no_grad():
         next(module.parameters()).add_(1e-3)
     save(module, TINY, tmp_path / "other", torch.float32)
-    with serving(content, str(tmp_path / "other")) as port:
+    with serving(Content(open_search(scan, tmp_path / "other"))) as port:
         status, _, data = ask(port, "/api/prompt", {"text": "the"})
     assert status == 422
-    assert "not the scanned model" in json.loads(data)["error"]
+    assert "not the model of this tomogram" in json.loads(data)["error"]
 
 
 def test_a_taken_port_is_said_in_one_sentence(content: Content, port: int) -> None:
     with pytest.raises(TomogramError, match="taken"):
-        serve(content, Lazily(content.tomogram, Source()), port)
+        serve(routes(content, Live(content.search)), port)

@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { chunkSource } from "./data/chunks";
+import { frameSource } from "./data/frame";
 import { serverSource } from "./data/server";
 import { useLoaded } from "./hooks";
 import { pages } from "./pages";
@@ -9,7 +10,8 @@ import { Tip } from "./parts/tip";
 import { useAddress } from "./router";
 import "./style.css";
 
-const source = document.documentElement.dataset.source === "chunks" ? chunkSource() : serverSource();
+const sources = { chunks: chunkSource, frame: frameSource, server: serverSource };
+const source = sources[document.documentElement.dataset.source as keyof typeof sources]();
 
 function App() {
   const address = useAddress();

@@ -13,7 +13,11 @@ export function short(value: number): string {
 
 export const minus = (text: string) => text.replace(/^-/, "−").replace("e-", "e−");
 export const decimal = (value: number, places = 2) => minus(value.toFixed(places));
-export const signed = (value: number, places = 2) => (value > 0 ? "+" : "") + decimal(value, places);
+/** What rounds to nothing has no sign. */
+export function signed(value: number, places = 2): string {
+  if (Math.abs(value) < 0.5 * 10 ** -places) return decimal(0, places);
+  return (value > 0 ? "+" : "") + decimal(value, places);
+}
 
 export function percent(share: number): string {
   const value = 100 * share;

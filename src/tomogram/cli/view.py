@@ -16,6 +16,9 @@ def view(
     dictionaries: str = typer.Option(
         None, help="The dictionaries the scan was given, if it was: a folder, or OWNER/NAME."
     ),
+    encoder: str = typer.Option(
+        None, help="Sentence encoder, to search by meaning: a folder, or a name in the cache."
+    ),
     port: int = typer.Option(None, help="Port on 127.0.0.1; 4747 or the next free one without it."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
     dtype: str = typer.Option("float32", help="float32 or bfloat16."),
@@ -25,10 +28,12 @@ def view(
     """Look at a finished scan in the browser: served on the loopback address, or exported."""
     from json import dumps
 
+    from tomogram.pipeline.searching import Search
     from tomogram.report.tomogram import open_tomogram
     from tomogram.viewer.content import Content
 
-    content = Content(open_tomogram(folder))
+    search = Search(open_tomogram(folder), model, dictionaries, encoder, device, dtype)
+    content = Content(search)
     if export is not None:
         from tomogram.viewer.export import export as write
 
@@ -38,11 +43,11 @@ def view(
 
     import webbrowser
 
-    from tomogram.viewer.live import Lazily, Source
+    from tomogram.viewer.live import Live
+    from tomogram.viewer.routes import routes
     from tomogram.viewer.server import serve
 
-    source = Source(model, dictionaries, device, dtype)
-    with serve(content, Lazily(content.tomogram, source), port) as server:
+    with serve(routes(content, Live(search)), port) as server:
         address = f"http://127.0.0.1:{server.server_address[1]}/"
         line = dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)"
         print(line, flush=True)  # who reads it through a pipe waits for it

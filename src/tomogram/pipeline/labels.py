@@ -9,6 +9,9 @@ FOLDER = "labels_"
 """Labels made after the scan stand in folders whose names begin so, one a labeller."""
 CHANCE = 0.5
 
+Key = tuple[str, int]
+"""Family and number of the unit in it."""
+
 
 def judged_labels(tomogram: Tomogram) -> dict[str, list[Judged]]:
     """All labels made after the scan, by the name of their folder.
@@ -21,18 +24,28 @@ def judged_labels(tomogram: Tomogram) -> dict[str, list[Judged]]:
     return {path.name: read_judged(path / "labels.parquet") for path in folders}
 
 
-def best_labels(tomogram: Tomogram) -> dict[tuple[str, int], str]:
+def standing_labels(tomogram: Tomogram) -> dict[Key, tuple[str, Judged]]:
     """For each feature the label with the best detection score that is surely above chance.
 
-    Where there is none, the rule of the scan stands (`features.parquet`), or nothing does.
+    With the name of its folder. Where there is none, the rule of the scan stands
+    (`features.parquet`), or nothing does.
     """
-    best: dict[tuple[str, int], tuple[float, str]] = {}
-    for labels in judged_labels(tomogram).values():
+    best: dict[Key, tuple[float, str, Judged]] = {}
+    for folder, labels in judged_labels(tomogram).items():
         for each in labels:
             if each.label is None or each.detection is None:
                 continue
             accuracy = each.detection.accuracy
             before = best.get((each.family, each.unit))
             if accuracy.low > CHANCE and (before is None or accuracy.value > before[0]):
-                best[each.family, each.unit] = accuracy.value, each.label
-    return {key: label for key, (_, label) in best.items()}
+                best[each.family, each.unit] = accuracy.value, folder, each
+    return {key: (folder, judged) for key, (_, folder, judged) in best.items()}
+
+
+def best_labels(tomogram: Tomogram) -> dict[Key, str]:
+    """The words of the labels that stand in the place of the scan's rules."""
+    return {
+        key: judged.label
+        for key, (_, judged) in standing_labels(tomogram).items()
+        if judged.label is not None
+    }

@@ -9,23 +9,42 @@ from tomogram.dictionaries.formats import load as formats
 from tomogram.dictionaries.formats import own
 from tomogram.models.model import Model
 from tomogram.pipeline.given import given_model
+from tomogram.reference.recipe import REFERENCE
+from tomogram.report.tokens import visible
 from tomogram.report.tomogram import Tomogram
 from tomogram.store.errors import TomogramError
 
 
-def scanned_model(tomogram: Tomogram, source: str | Path | Model | None = None) -> Model:
+def scanned_model(
+    tomogram: Tomogram,
+    source: str | Path | Model | None = None,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> Model:
     """The model of a tomogram.
 
     Args:
-        source: where it is; the shipped one when None.
+        source: where it is; the shipped one, or what the scan calls it, when None.
+        device, dtype: as `tomogram.load` takes them.
 
     Raises TomogramError where it is another model, or cannot be loaded.
     """
-    model = given_model(source)
+    name = tomogram.manifest.model.name
+    try:
+        wanted = name if source is None and name != REFERENCE.name else source
+        model = given_model(wanted, device=device, dtype=dtype)
+    except TomogramError as error:
+        if source is not None:
+            raise
+        raise TomogramError(
+            f"This needs the scanned model, {visible(name)}, and a scan does not say where it is: "
+            "name it with --model MODEL."
+        ) from error
     if model.digest != tomogram.manifest.model.digest:
         raise TomogramError(
-            f"{model.name} is not the model of this tomogram"
-            f" ({tomogram.manifest.model.name}); name that one."
+            f"{visible(model.name)} is not the model of this tomogram, {visible(name)}: its weights"
+            " have another digest."
         )
     return model
 

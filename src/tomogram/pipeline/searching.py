@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from tomogram.features.search.prompt import PromptReading, read_prompt
 from tomogram.features.search.similar import Likeness, similar
 from tomogram.features.search.words import Entry, WordIndex
 from tomogram.models.model import Model
+from tomogram.pipeline.derived import derived
 from tomogram.pipeline.labels import best_labels
 from tomogram.pipeline.scanned import scanned_dictionaries, scanned_model
 from tomogram.report.tomogram import Tomogram, open_tomogram
@@ -30,14 +31,16 @@ from tomogram.store import progress
 from tomogram.store.atomic import writing
 from tomogram.store.digest import digest_file, digest_json
 from tomogram.store.errors import TomogramError
-from tomogram.store.lock import exclusive
-from tomogram.store.stage import Stage, Work
+from tomogram.text.packing import opening_token
 
-VERSION = 1
+VERSION = 2
 LIMIT = 10
 """Hits a search gives, unless told otherwise."""
 _SPARE = 16
 """Found for each hit asked for, so that enough stand when near-duplicates are put together."""
+
+Ranking = list[tuple[int, float]]
+"""Numbers of units in the catalogue with their scores, best first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +57,61 @@ class Search:
     """Where the scan's dictionaries are, for one that brought its own."""
     encoder_source: str | Path | None = None
     """A sentence encoder, for search by meaning."""
+    device: str = "cpu"
+    dtype: str = "float32"
 
     def by_words(self, query: str, *, limit: int = LIMIT, grouped: bool = True) -> list[Hit]:
-        """Full text over labels, the words features fire on, their context, and promoted tokens."""
-        found = self._words.find(query, limit=limit * _SPARE)
-        return hits(found, self.catalogue, limit=limit, grouped=grouped)
+        """Full text over labels, the words features fire on, their context, and promoted tokens.
+
+        `cap*` stands for the words that begin so.
+        """
+        return self._hits(self.rank_words(query, limit * _SPARE), limit, grouped)
 
     def by_meaning(self, query: str, *, limit: int = LIMIT, grouped: bool = True) -> list[Hit]:
         """Cosine of the query and each feature's label and words, under the sentence encoder."""
-        vectors, numbers = self._vectors
-        query_vector = self._encoder.encode([query])[0]
-        found = nearest(vectors, numbers, query_vector, limit * _SPARE)
-        return hits(found, self.catalogue, limit=limit, grouped=grouped)
+        return self._hits(self.rank_meanings(query, limit * _SPARE), limit, grouped)
 
     def by_examples(
         self, sentences: Sequence[str], *, limit: int = LIMIT, grouped: bool = True
     ) -> list[Hit]:
         """Features that some sentences have in common (`features.search.examples`)."""
-        return self.by_token_examples(
-            [self._tokens(text) for text in sentences], limit=limit, grouped=grouped
-        )
+        return self._hits(self.rank_examples(sentences, limit * _SPARE), limit, grouped)
 
     def by_token_examples(
         self, examples: Sequence[Sequence[int]], *, limit: int = LIMIT, grouped: bool = True
     ) -> list[Hit]:
         """The same of examples given as tokens."""
-        scores = self.example_scores(examples)
-        return hits(ranked(scores, limit * _SPARE), self.catalogue, limit=limit, grouped=grouped)
+        found = ranked(self.example_scores(examples), limit * _SPARE)
+        return self._hits(found, limit, grouped)
+
+    def by_promoted(
+        self, word: str, *, limit: int = LIMIT, suppressing: bool = False, grouped: bool = True
+    ) -> list[Hit]:
+        """Features that push a token up, or down, when they fire."""
+        found = self.rank_promoting(word, limit * _SPARE, suppressing=suppressing)
+        return self._hits(found, limit, grouped)
+
+    def rank_words(self, query: str, limit: int) -> Ranking:
+        """The ranking behind `by_words`; the other `rank_` methods are behind theirs."""
+        return self._words.find(query, limit=limit)
+
+    def rank_meanings(self, query: str, limit: int) -> Ranking:
+        """Units by the cosine of their meaning with the query's."""
+        vectors, numbers = self._vectors
+        return nearest(vectors, numbers, self._encoder.encode([query])[0], limit)
+
+    def rank_examples(self, sentences: Sequence[str], limit: int) -> Ranking:
+        """Units by the evidence that sentences have them in common."""
+        scores = self.example_scores([self.tokens(text) for text in sentences])
+        return [(unit, score) for unit, score in ranked(scores, limit) if np.isfinite(score)]
+
+    def rank_promoting(self, word: str, limit: int, *, suppressing: bool = False) -> Ranking:
+        """Units by how much they push a token up, or down."""
+        ids = spelled(word, self.tomogram.spelling)
+        self.tomogram.features.hold("features")
+        return promoting(
+            self.tomogram.features, self.catalogue, ids, limit=limit, suppressing=suppressing
+        )
 
     def example_scores(self, examples: Sequence[Sequence[int]]) -> np.ndarray:
         """Evidence of every unit for being what examples have in common, [units] of the catalogue;
@@ -99,23 +130,11 @@ class Search:
             )
         return scores
 
-    def by_promoted(
-        self, word: str, *, limit: int = LIMIT, suppressing: bool = False, grouped: bool = True
-    ) -> list[Hit]:
-        """Features that push a token up, or down, when they fire."""
-        found = promoting(
-            self.tomogram.features,
-            self.catalogue,
-            spelled(word, self.tomogram.spelling),
-            limit=limit * _SPARE,
-            suppressing=suppressing,
-        )
-        return hits(found, self.catalogue, limit=limit, grouped=grouped)
-
     def like(
         self, family: str, unit: int, likeness: Likeness = "cofires", *, limit: int = LIMIT
     ) -> list[Hit]:
         """Features that fire with one, resemble it, or say the same in the next layers."""
+        self.tomogram.features.hold("related")
         found = similar(self.tomogram.features, self.catalogue, family, unit, likeness)
         return hits(found, self.catalogue, limit=limit, grouped=False)
 
@@ -126,7 +145,7 @@ class Search:
             target: the next token; the model's likeliest one when None.
         """
         wanted = None if target is None else self._one_token(target)
-        return read_prompt(self.model, self.dictionaries, self._tokens(prompt), target=wanted)
+        return read_prompt(self.model, self.dictionaries, self.tokens(prompt), target=wanted)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -136,25 +155,30 @@ class Search:
     @cached_property
     def model(self) -> Model:
         """The model that was scanned; another one is refused."""
-        return scanned_model(self.tomogram, self.model_source)
+        return scanned_model(self.tomogram, self.model_source, device=self.device, dtype=self.dtype)
 
     @cached_property
     def dictionaries(self) -> tuple[Dictionary, ...]:
         """The dictionaries of the scan, as the tables name them."""
         return scanned_dictionaries(self.tomogram, self.model, self.dictionaries_source)
 
+    def described(self) -> Iterator[Entry]:
+        """What is known in words of every unit that fires, in the order of the catalogue."""
+        total = int((self.catalogue.rate > 0).sum())
+        found = entries(
+            self.tomogram.features, self.catalogue, self.tomogram.text, self.tomogram.spelling
+        )
+        with progress.task("words of features", total=total, unit="units") as task:
+            yield from _counted(found, task)
+
     @cached_property
     def _words(self) -> WordIndex:
-        stage = Stage(self.tomogram.folder, "search", VERSION, self._inputs())
-        path = self._made(stage, lambda work: self._build(work.results / "words.sqlite"))
-        return WordIndex(path / "words.sqlite")
+        def build(folder: Path) -> None:
+            with writing(folder / "words.sqlite") as temporary:
+                words.build(self.described(), temporary)
 
-    def _made(self, stage: Stage, body: Callable[[Work], None]) -> Path:
-        """The results of a stage; where they stand, the folder may be read-only."""
-        if stage.done():
-            return stage.path
-        with exclusive(self.tomogram.folder):
-            return stage.run(body)
+        path = derived(self.tomogram.folder, "search", VERSION, self._inputs(), build)
+        return WordIndex(path / "words.sqlite")
 
     def _inputs(self) -> str:
         tables = [
@@ -169,17 +193,6 @@ class Search:
             }
         )
 
-    def _build(self, path: Path) -> None:
-        total = int((self.catalogue.rate > 0).sum())
-        found = entries(
-            self.tomogram.features, self.catalogue, self.tomogram.text, self.tomogram.spelling
-        )
-        with (
-            progress.task("index of words", total=total, unit="units") as task,
-            writing(path) as temporary,
-        ):
-            words.build(_counted(found, task), temporary)
-
     @cached_property
     def _encoder(self) -> SentenceEncoder:
         if self.encoder_source is None:
@@ -190,15 +203,10 @@ class Search:
     def _vectors(self) -> tuple[np.ndarray, np.ndarray]:
         from safetensors.numpy import load_file, save_file
 
-        def build(path: Path) -> None:
+        def build(folder: Path) -> None:
             described = [
                 (entry.number, f"{entry.label} {entry.fires}".strip()[:400])
-                for entry in entries(
-                    self.tomogram.features,
-                    self.catalogue,
-                    self.tomogram.text,
-                    self.tomogram.spelling,
-                )
+                for entry in self.described()
             ]
             texts = list(dict.fromkeys(text for _, text in described))
             place = {text: i for i, text in enumerate(texts)}
@@ -206,11 +214,12 @@ class Search:
                 vectors = self._encoder.encode(texts, advance=task.advance).astype(np.float16)
             order = np.array([place[text] for _, text in described], np.int64)
             numbers = np.array([number for number, _ in described], np.int64)
-            save_file({"vectors": vectors[order], "numbers": numbers}, path)
+            save_file(
+                {"vectors": vectors[order], "numbers": numbers}, folder / "vectors.safetensors"
+            )
 
         inputs = digest_json({"words": self._inputs(), "encoder": self._encoder.digest})
-        stage = Stage(self.tomogram.folder, "search_meaning", VERSION, inputs)
-        path = self._made(stage, lambda work: build(work.results / "vectors.safetensors"))
+        path = derived(self.tomogram.folder, "search_meaning", VERSION, inputs, build)
         found = load_file(path / "vectors.safetensors")
         return found["vectors"], found["numbers"]
 
@@ -226,14 +235,17 @@ class Search:
     def _histograms(self) -> dict[str, tuple[np.ndarray, int]]:
         return {}
 
-    def _tokens(self, text: str) -> list[int]:
-        if self.model.tokenizer is None:
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text as the model reads it, opened as a document is."""
+        tokenizer = self.model.tokenizer
+        if tokenizer is None:
             raise TomogramError(f"{self.model.name} has no tokenizer, so it cannot read words.")
-        ids = list(self.model.tokenizer(text)["input_ids"])
-        opening = self.model.tokenizer.bos_token_id
-        if opening is not None and ids[:1] != [opening]:
-            ids = [opening, *ids]
-        return ids
+        ids = list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+        opening = opening_token(tokenizer)
+        return ids if opening is None else [opening, *ids]
+
+    def _hits(self, found: Iterable[tuple[int, float]], limit: int, grouped: bool) -> list[Hit]:
+        return hits(found, self.catalogue, limit=limit, grouped=grouped)
 
     def _one_token(self, word: str) -> int:
         ids = self.model.tokenizer(word, add_special_tokens=False)["input_ids"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from importlib.resources import files
 
 from tomogram.store.errors import TomogramError
@@ -10,7 +12,7 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html"}
 
 
 def asset(name: str) -> bytes:
-    """One of `app.js`, `app.css` and `report.css`, the style the report shares.
+    """One of `app.js`, `app.css`, `widget.js` and `report.css`, the style the report shares.
 
     Raises:
         TomogramError: this installation was made without the viewer.
@@ -43,6 +45,28 @@ def index(source: str, policy: str = "") -> bytes:
         source: `server` where data is asked of the server, `chunks` where it lies in scripts.
         policy: content-security policy, where no server can send it.
     """
+    styles = "".join(
+        f'<link rel="stylesheet" href="{name}">\n' for name in ("report.css", "app.css")
+    )
+    return _page(source, policy, styles, '<script src="app.js"></script>').encode()
+
+
+def whole(source: str) -> str:
+    """The page with script and styles in it, as one document that loads nothing at all.
+
+    Args:
+        source: `frame` where data is asked of the page around it.
+    """
+    script = asset("app.js").decode().replace("</script", "<\\/script")
+    style = (asset("report.css") + asset("app.css")).decode()
+    policy = (
+        f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return _page(source, policy, f"<style>{style}</style>\n", f"<script>{script}</script>")
+
+
+def _page(source: str, policy: str, styles: str, script: str) -> str:
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n' if policy else ""
     return (
         "<!doctype html>\n"
@@ -51,8 +75,13 @@ def index(source: str, policy: str = "") -> bytes:
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="referrer" content="no-referrer">\n'
         "<title>Tomogram</title>\n"
-        '<link rel="icon" href="data:,">\n'
-        '<link rel="stylesheet" href="report.css">\n<link rel="stylesheet" href="app.css">\n'
+        f'<link rel="icon" href="data:,">\n{styles}'
         "</head>\n<body>\n<noscript>This page needs scripts.</noscript>\n"
-        '<script src="app.js"></script>\n</body>\n</html>\n'
-    ).encode()
+        f"{script}\n</body>\n</html>\n"
+    )
+
+
+def _source(text: str) -> str:
+    """How a content-security policy names a script or a style by its digest."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

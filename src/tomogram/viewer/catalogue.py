@@ -1,28 +1,35 @@
 """Catalogue: all units of a scan, searched, sorted and cut into pages by DuckDB.
 
 The columns that a list needs are read once from `features.parquet` into memory, where a hundred
-thousand rows are filtered and sorted in milliseconds.
+thousand rows are filtered and sorted in milliseconds. What is searched for is found by
+`features.search`; here the units found are filtered, sorted and cut like all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Literal
 
+from tomogram.features.search.catalogue import Catalogue as Numbering
 from tomogram.features.tables import Tables
-from tomogram.report.tokens import inert, visible
+from tomogram.pipeline.labels import Key
+from tomogram.pipeline.searching import Ranking
+from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
+from tomogram.viewer.labels import Labels, cut
 
 SORTS = {
+    "best": "worth",
     "score": "score",
     "rate": "rate",
     "largest": "largest",
     "label": "lower(label)",
     "place": "layer",
 }
-"""What a list can be sorted by, and the column that stands for it."""
+"""What a list can be sorted by, and the column that stands for it. The best of what was searched
+for is what matches most; of all units, what tells most: the label's score times how surprising a
+firing is, or units that fire on every comma would come first."""
 STATES = {
     "": "true",
     "labelled": "label IS NOT NULL",
@@ -33,13 +40,8 @@ STATES = {
 MOST = 500
 """Rows given at once."""
 _SPARK = "0123456789"
-_WORDS = 12
-_LABEL = 300
-_READ = 2000
-"""Characters of a label that are searched; those of a list are fewer."""
-
-Key = tuple[str, int]
-"""Family and number of the unit in it."""
+_HIDDEN = ("histogram", "number", "leader", "worth", "match", "total")
+"""Columns of the listing that no page is told."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,10 @@ class Wanted:
         TomogramError: something is asked for that there is not.
     """
 
-    words: str = ""
-    """All of them must stand in the label or among the promoted tokens."""
     family: str = ""
     kind: Literal["", "latent", "neuron"] = ""
     state: str = ""
-    sort: str = "score"
+    sort: str = "best"
     descending: bool = True
     offset: int = 0
     limit: int = 100
@@ -76,67 +76,91 @@ class Catalogue:
         TomogramError: the tables are missing, damaged, or of a newer format.
     """
 
-    def __init__(self, tables: Tables, spelling: Sequence[str]) -> None:
+    def __init__(self, tables: Tables, numbering: Numbering, labels: Labels) -> None:
         self._tables = tables
-        self._lock = Lock()
-        # Vocabularies have one row a token; the words of promoted tokens are joined by SQL.
-        self.query("CREATE TABLE spelled (token INTEGER, word VARCHAR)")
-        self._insert("spelled", [(i, inert(word).lower()) for i, word in enumerate(spelling)])
+        self._table("numbered", {"family": numbering.families, "first": numbering.first.tolist()})
+        better = labels.standing.items()
+        self._table(
+            "better",
+            {
+                "family": [family for (family, _), _ in better],
+                "unit": [unit for (_, unit), _ in better],
+                "said": [judged.label for _, (_, judged) in better],
+                "labeller": [folder for _, (folder, _) in better],
+                **{
+                    part: [getattr(judged.detection.accuracy, part) for _, (_, judged) in better
+                           if judged.detection is not None]
+                    for part in ("value", "low", "high")
+                },
+            },
+        )  # fmt: skip
         self.query(
-            "CREATE TABLE listed AS SELECT family::VARCHAR AS family, unit, index, side, layer,"
-            f" kind::VARCHAR AS kind, left(label, {_READ}) AS label, label_f1 AS score,"
-            " label_f1_low AS low, label_f1_high AS high, rate, largest, mean, count,"
-            " histogram FROM features"
+            "CREATE OR REPLACE TABLE listing AS SELECT n.first + f.unit AS number,"
+            " f.family::VARCHAR AS family, f.unit, f.index, f.side, f.layer,"
+            " f.kind::VARCHAR AS kind,"
+            " CASE WHEN b.unit IS NULL THEN f.label ELSE b.said END AS label, b.labeller,"
+            " coalesce(b.value, f.label_f1) AS score, coalesce(b.low, f.label_f1_low) AS low,"
+            " coalesce(b.high, f.label_f1_high) AS high, f.rate, f.largest, f.mean, f.count,"
+            " f.histogram, CASE WHEN f.count > 0 THEN -coalesce(b.value, f.label_f1) * ln(f.rate)"
+            " END AS worth, coalesce(d.leader, n.first + f.unit) AS leader"
+            " FROM features f JOIN numbered n ON n.family = f.family::VARCHAR"
+            " LEFT JOIN better b ON b.family = n.family AND b.unit = f.unit"
+            " LEFT JOIN (SELECT r.family::VARCHAR AS family, r.unit, a.first + r.other_unit AS"
+            "   leader FROM related r JOIN numbered a ON a.family = r.other_family::VARCHAR"
+            "   WHERE r.relation = 'duplicate') d ON d.family = n.family AND d.unit = f.unit"
+            " ORDER BY number"
         )
-        self.query(
-            "CREATE TABLE searched AS SELECT f.family::VARCHAR AS family, f.unit,"
-            f" lower(left(coalesce(any_value(f.label), ''), {_READ})) || ' ' ||"
-            " coalesce(string_agg(s.word, ' '), '') AS words"
-            " FROM (SELECT family, unit, label, unnest(promoted || [-1]) AS token FROM"
-            "   (SELECT family, unit, label, coalesce(promoted, []::INTEGER[]) AS promoted"
-            "    FROM features)) f"
-            " LEFT JOIN spelled s ON s.token = f.token GROUP BY f.family, f.unit"
-        )
-        self.query(
-            "CREATE TABLE listing AS SELECT l.*, s.words FROM listed l"
-            " JOIN searched s USING (family, unit) ORDER BY layer, family, unit"
-        )
-        for spare in ("listed", "searched", "spelled"):
+        for spare in ("numbered", "better"):
             self.query(f"DROP TABLE {spare}")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows of a DuckDB query, as `Tables.query` gives them, one question at a time."""
-        with self._lock:
-            return self._tables.query(sql, parameters)
+        """Rows of a DuckDB query, as `Tables.query` gives them."""
+        return self._tables.query(sql, parameters)
 
-    def _insert(self, table: str, rows: Sequence[tuple[int, str]]) -> None:
-        numbers, words = [number for number, _ in rows], [word for _, word in rows]
-        self.query(f"INSERT INTO {table} SELECT unnest(?), unnest(?)", (numbers, words))
+    def _table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        kinds = {"family": "VARCHAR", "said": "VARCHAR", "labeller": "VARCHAR", "unit": "BIGINT",
+                 "first": "BIGINT"}  # fmt: skip
+        stated = [f"unnest(?::{kinds.get(column, 'DOUBLE')}[]) AS {column}" for column in columns]
+        parameters = [list(values) for values in columns.values()]
+        self.query(f"CREATE OR REPLACE TABLE {name} AS SELECT {', '.join(stated)}", parameters)
 
-    def rows(self, wanted: Wanted) -> dict[str, Any]:
+    def rows(self, wanted: Wanted, found: Ranking | None = None) -> dict[str, Any]:
         """The rows asked for, and how many there are in all.
 
-        Words are matched as they are, without any wildcard.
+        Args:
+            found: units by their numbers with the scores of a search. Then the list holds no
+                others, and near-duplicates of a better one do not stand in it themselves, but
+                are counted in its `duplicates`.
         """
         where: list[str] = [STATES[wanted.state]]
         parameters: list[Any] = []
+        if found is None:
+            among = "SELECT *, 0 AS duplicates, worth AS match FROM listing"
+        else:
+            among = (
+                "SELECT l.*, f.match, count(*) OVER (PARTITION BY leader) - 1 AS duplicates"
+                " FROM (SELECT unnest(?::BIGINT[]) AS number, unnest(?::DOUBLE[]) AS match) f"
+                " JOIN listing l USING (number)"
+            )
+            parameters += [[number for number, _ in found], [score for _, score in found]]
         for column in ("family", "kind"):
             if getattr(wanted, column):
                 where.append(f"{column} = ?")
                 parameters.append(getattr(wanted, column))
-        for word in wanted.words.lower().split()[:_WORDS]:
-            where.append("contains(words, ?)")
-            parameters.append(word)
-        among = " AND ".join(where)
+        among += f" WHERE {' AND '.join(where)}"
+        if found is not None:
+            among += (
+                " QUALIFY row_number() OVER (PARTITION BY leader ORDER BY f.match DESC, number) = 1"
+            )
+        by = "match" if wanted.sort == "best" else SORTS[wanted.sort]
         direction = "DESC" if wanted.descending else "ASC"
-        total = self.query(f"SELECT count(*) AS n FROM listing WHERE {among}", parameters)[0]["n"]
-        found = self.query(
-            f"SELECT * EXCLUDE (words) FROM listing WHERE {among}"
-            f" ORDER BY {SORTS[wanted.sort]} {direction} NULLS LAST, layer, family, unit"
+        total = self.query(f"SELECT count(*) AS n FROM ({among})", parameters)[0]["n"]
+        rows = self.query(
+            f"SELECT * FROM ({among}) ORDER BY {by} {direction} NULLS LAST, number"
             " LIMIT ? OFFSET ?",
             [*parameters, wanted.limit, wanted.offset],
         )
-        return {"total": total, "rows": [listed(row) for row in found]}
+        return {"total": total, "rows": [listed(row) for row in rows]}
 
     def glances(self, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
         """Label and score of some units, by their keys."""
@@ -147,12 +171,12 @@ class Catalogue:
             " WHERE (family, unit) IN (SELECT unnest(?), unnest(?))",
             [[family for family, _ in keys], [unit for _, unit in keys]],
         )
-        return {(row["family"], row["unit"]): {**row, "label": _label(row)} for row in found}
+        return {(row["family"], row["unit"]): {**row, "label": cut(row["label"])} for row in found}
 
     def everything(self) -> list[dict[str, Any]]:
-        """All rows and the words they are found by, for an export."""
-        found = self.query("SELECT * FROM listing ORDER BY layer, family, unit")
-        return [{**listed(row), "words": visible(row["words"])} for row in found]
+        """All rows, in the order of their numbers, for an export."""
+        found = self.query("SELECT *, 0 AS duplicates FROM listing ORDER BY number")
+        return [{**listed(row), "worth": _four(row["worth"])} for row in found]
 
     def unit(self, family: str, unit: int) -> dict[str, Any]:
         """The whole row of one unit as the table has it.
@@ -160,8 +184,16 @@ class Catalogue:
         Raises:
             TomogramError: there is no such unit.
         """
-        with self._lock:
-            return self._tables.unit(family, unit)
+        return self._tables.unit(family, unit)
+
+    def brief(self, family: str, units: Sequence[int] | None = None) -> dict[int, dict[str, Any]]:
+        """The rows of some units of a family, or of all, as the list shows them."""
+        among = "" if units is None else " AND unit IN (SELECT unnest(?))"
+        found = self.query(
+            f"SELECT *, 0 AS duplicates FROM listing WHERE family = ?{among}",
+            [family] if units is None else [family, list(units)],
+        )
+        return {row["unit"]: listed(row) for row in found}
 
     def exemplars(self, family: str, units: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """The exemplars of some units of a family, or of all, strongest first within a unit."""
@@ -176,8 +208,14 @@ class Catalogue:
 
 def listed(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as a list shows it: the label made visible, the histogram as a few digits."""
-    kept = {k: v for k, v in row.items() if k not in ("histogram", "words")}
-    return {**kept, "label": _label(row), "spark": spark(row["histogram"])}
+    kept = {name: value for name, value in row.items() if name not in _HIDDEN}
+    labeller = row["labeller"]
+    return {
+        **kept,
+        "label": cut(row["label"]),
+        "labeller": labeller and visible(labeller),
+        "spark": spark(row["histogram"]),
+    }
 
 
 def spark(histogram: Sequence[int]) -> list[Any]:
@@ -194,9 +232,5 @@ def spark(histogram: Sequence[int]) -> list[Any]:
     return [filled[0], "".join(_SPARK[height] for height in heights)]
 
 
-def _label(row: Mapping[str, Any]) -> str | None:
-    label = row["label"]
-    if label is None:
-        return None
-    cut = label if len(label) <= _LABEL else f"{label[:_LABEL]}…"
-    return visible(cut)
+def _four(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")

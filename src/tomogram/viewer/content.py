@@ -15,18 +15,23 @@ import numpy as np
 
 from tomogram.features.exemplars import excerpt
 from tomogram.features.statistics import bin_edges
+from tomogram.features.tables import window_of
+from tomogram.pipeline.labels import Key
+from tomogram.pipeline.searching import Search
 from tomogram.report import pictures
 from tomogram.report.charts.picture import Picture
 from tomogram.report.page import comparison, readings
 from tomogram.report.tokens import inert, visible
-from tomogram.report.tomogram import Tomogram
 from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
-from tomogram.viewer.catalogue import Catalogue, Key, listed
-from tomogram.viewer.directions import Directions, directions, scanned_dictionaries
-from tomogram.viewer.projection import project
+from tomogram.viewer import map as maps
+from tomogram.viewer.catalogue import Catalogue
+from tomogram.viewer.labels import cut, later_labels
+from tomogram.viewer.related import Related, Relation
 
 _CONCEPTS = 3
+_FIRES, _PROMOTES = 120, 80
+"""Characters by which an export's list finds a unit."""
 
 
 class Content:
@@ -35,28 +40,27 @@ class Content:
     Every method raises TomogramError where a file it needs is missing, damaged or too new.
     """
 
-    def __init__(self, tomogram: Tomogram) -> None:
-        self.tomogram = tomogram
-        self.catalogue = Catalogue(tomogram.features, tomogram.spelling)
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.tomogram = search.tomogram
+        self.labels = later_labels(self.tomogram)
+        self.catalogue = Catalogue(self.tomogram.features, search.catalogue, self.labels)
+        self.tomogram.features.hold("related")
+        self.related = Related(self.tomogram.features, search.catalogue)
         # Drawing the map takes seconds, and other pages must not wait for it.
-        self._reading, self._drawing = Lock(), Lock()
+        self._drawing = Lock()
 
     @cached_property
     def text(self) -> PackedText:
         """The text that exemplars are positions in."""
         return self.tomogram.text
 
-    @cached_property
-    def directions(self) -> Directions:
-        """What the scan's own dictionaries write; empty where it was given its dictionaries."""
-        found = scanned_dictionaries(self.tomogram.folder / "dictionaries")
-        return directions(found, {g.name: g.units for g in self.tomogram.manifest.groups})
-
-    def about(self, *, live: str) -> dict[str, Any]:
+    def about(self, *, live: str, ways: Sequence[str]) -> dict[str, Any]:
         """The scan as a whole: the manifest, its families of units, and all charts.
 
         Args:
             live: why the pages that need the model cannot work; empty where they can.
+            ways: in which the list can be searched.
         """
         manifest = self.tomogram.manifest
         scores = {
@@ -88,6 +92,7 @@ class Content:
             "chapters": {name: [_picture(p) for p in found] for name, found in chapters.items()},
             "edges": bin_edges().tolist(),
             "live": live,
+            "ways": list(ways),
         }
 
     def vocabulary(self) -> list[str]:
@@ -101,56 +106,92 @@ class Content:
             TomogramError: there is no such unit.
         """
         row = self.catalogue.unit(family, unit)
+        brief = self.catalogue.brief(family, [unit])[unit]
         exemplars = self.catalogue.exemplars(family, [unit])
-        with self._reading:
-            found = self.directions
-        return self._feature(row, exemplars, found.similar(family, unit),
-                             found.neighbours(family, unit))  # fmt: skip
+        related = self.related.of(family, [unit]).get(unit, {})
+        glances = self.catalogue.glances(list(self._near(family, unit, related)))
+        return self._feature(row, brief, exemplars, related, glances)
 
     def features(self, family: str) -> Iterator[dict[str, Any]]:
         """The pages' data of all units of a family, in the order of their numbers."""
-        by_unit: dict[int, list[dict[str, Any]]] = {}
+        exemplars: dict[int, list[dict[str, Any]]] = {}
         for exemplar in self.catalogue.exemplars(family):
-            by_unit.setdefault(exemplar["unit"], []).append(exemplar)
-        rows = self.catalogue.query(
+            exemplars.setdefault(exemplar["unit"], []).append(exemplar)
+        briefs, related = self.catalogue.brief(family), self.related.of(family)
+        near = {key for unit in briefs for key in self._near(family, unit, related.get(unit, {}))}
+        glances = self.catalogue.glances(sorted(near))
+        for row in self.catalogue.query(
             "SELECT * FROM features WHERE family = ? ORDER BY unit", [family]
-        )
-        for row in rows:
+        ):
             unit = row["unit"]
-            yield self._feature(row, by_unit.get(unit, []), self.directions.similar(family, unit),
-                                self.directions.neighbours(family, unit))  # fmt: skip
+            own = exemplars.get(unit, []), related.get(unit, {})
+            yield self._feature(row, briefs[unit], *own, glances)
+
+    def searched(self) -> Iterator[dict[str, Any]]:
+        """All rows of the list in their order, with the words by which an export finds them."""
+        words = {entry.number: entry for entry in self.search.described()}
+        for number, row in enumerate(self.catalogue.everything()):
+            entry = words.get(number)
+            fires, promotes = (entry.fires, entry.promoted) if entry else ("", "")
+            yield {
+                **row,
+                "fires": visible(fires[:_FIRES]),
+                "promotes": visible(promotes[:_PROMOTES].lower()),
+            }
+
+    def _near(
+        self, family: str, unit: int, related: Mapping[str, Sequence[Relation]]
+    ) -> Iterator[Key]:
+        """All units that a page names."""
+        yield from (each.other for found in related.values() for each in found)
+        yield from self.related.duplicates(family, unit)[0]
+        yield from self.related.kin(family, unit)[0]
 
     def _feature(
         self,
         row: Mapping[str, Any],
+        brief: Mapping[str, Any],
         exemplars: Sequence[Mapping[str, Any]],
-        similar: Sequence[tuple[Key, float]],
-        neighbours: Sequence[tuple[str, Sequence[tuple[Key, float]]]],
+        related: Mapping[str, Sequence[Relation]],
+        glances: Mapping[Key, Mapping[str, Any]],
     ) -> dict[str, Any]:
-        near = [*similar, *(pair for _, found in neighbours for pair in found)]
-        glances = self.catalogue.glances([key for key, _ in near])
-        label = None
+        key = (row["family"], row["unit"])
+        rule = None
         if row["label"] is not None:
             names = ("kind", "n_marks", "f1", "f1_low", "f1_high", "f1_n", "precision", "recall",
                      "balanced_accuracy")  # fmt: skip
-            label = {name: row[f"label_{name}"] for name in names}
+            rule = {
+                "label": cut(row["label"]),
+                **{name: row[f"label_{name}"] for name in names},
+            }
+        groups = {
+            name: {"units": [glances[each] for each in found], "total": total}
+            for name, (found, total) in (
+                ("duplicates", self.related.duplicates(*key)),
+                ("kin", self.related.kin(*key)),
+            )
+        }
         return {
-            **listed(_brief(row)),
+            **brief,
             "tokens": row["tokens"],
             "deviation": row["deviation"],
             "histogram": row["histogram"],
             "promoted": _pairs(row["promoted"], row["promoted_by"]),
             "suppressed": _pairs(row["suppressed"], row["suppressed_by"]),
-            "rule": label,
+            "rule": rule,
+            "labels": self.labels.shown(key),
             "top": [self._exemplar(e) for e in exemplars if e["kind"] == "top"],
             "spread": self._by_octave([e for e in exemplars if e["kind"] == "spread"]),
-            "similar": [{**glances[key], "cosine": round(c, 4)} for key, c in similar],
-            "neighbours": [
-                {"family": name, "found": [{**glances[k], "cosine": round(c, 4)} for k, c in found]}
-                for name, found in neighbours
-            ],
-            "concepts": self._concepts((row["family"], row["unit"])),
-            "cofiring": self._cofiring(row),
+            "related": {
+                name: [
+                    {**glances[each.other], "near": _three(each.score), "both": each.both}
+                    for each in found
+                    if each.other in glances
+                ]
+                for name, found in related.items()
+            },
+            "groups": groups,
+            "concepts": self._concepts(key),
         }
 
     def _by_octave(self, exemplars: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -166,9 +207,8 @@ class Content:
 
     def _exemplar(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Tokens of one exemplar and the activations that are not 0, as [place, activation]."""
-        window = np.frombuffer(row["activations"], np.uint8) * np.float32(row["peak"] / 255)
         try:
-            found = excerpt(self.text.tokens, self.text.documents, row["position"], window)
+            found = excerpt(self.text.tokens, self.text.documents, row["position"], window_of(row))
         except ValueError as error:
             raise TomogramError(f"The exemplars are of another text: {error}.") from error
         fires = np.flatnonzero(found.activations > 0)
@@ -204,46 +244,9 @@ class Content:
             for c in matched[:_CONCEPTS]
         ]
 
-    def _cofiring(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Units of the family that fire on the same tokens, where the table has the sketch."""
-        units, shares = row.get("cofiring"), row.get("cofiring_by")
-        if not units:
-            return []
-        glances = self.catalogue.glances([(row["family"], unit) for unit in units])
-        return [
-            {**glances[(row["family"], unit)], "share": round(float(share), 4)}
-            for unit, share in zip(units, shares or [0.0] * len(units), strict=False)
-            if (row["family"], unit) in glances
-        ]
-
     @cached_property
     def _map(self) -> dict[str, Any]:
-        with self._reading:
-            found = self.directions
-        names = sorted(found.by_family, key=lambda n: (found.layer[n], n))
-        if not names:
-            return {"families": [], "places": [], "why": (
-                "The scan was given its dictionaries and holds no copy of them, so there is "
-                "nothing here to draw a map from."
-            )}  # fmt: skip
-        rows = np.concatenate([found.by_family[name] for name in names])
-        places = (project(rows) * 4095).round().astype(int)
-        families, at = [], 0
-        for name in names:
-            size = len(found.by_family[name])
-            live = [
-                row["unit"]
-                for row in self.catalogue.query(
-                    "SELECT unit FROM features WHERE family = ? AND count > 0 ORDER BY unit", [name]
-                )
-            ]
-            own = places[at : at + size][live]
-            families.append(
-                {"family": visible(name), "layer": found.layer[name], "units": live,
-                 "x": own[:, 0].tolist(), "y": own[:, 1].tolist()}
-            )  # fmt: skip
-            at += size
-        return {"families": families, "extent": 4095, "why": ""}
+        return maps.drawn(self.tomogram)
 
     def map(self) -> dict[str, Any]:
         """Where each unit that fires lies on the map; drawn once, which takes some seconds."""
@@ -260,14 +263,6 @@ def shown(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [shown(v) for v in value]
     return value
-
-
-def _brief(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole row of the table as the catalogue lists it."""
-    names = ("family", "unit", "index", "side", "layer", "kind", "label", "rate", "largest", "mean",
-             "count", "histogram")  # fmt: skip
-    label = {"score": "label_f1", "low": "label_f1_low", "high": "label_f1_high"}
-    return {**{n: row[n] for n in names}, **{n: row[column] for n, column in label.items()}}
 
 
 def _picture(picture: Picture) -> dict[str, Any]:

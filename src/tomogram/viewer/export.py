@@ -44,9 +44,9 @@ def export(content: Content, folder: Path) -> Path:
     for name in bundle.ASSETS:
         write_bytes(folder / name, bundle.asset(name))
     groups = content.tomogram.manifest.groups
-    _chunk(folder, "about", content.about(live=LIVE))
+    _chunk(folder, "about", content.about(live=LIVE, ways=("words",)))
     _chunk(folder, "vocabulary", content.vocabulary())
-    _chunk(folder, "listing", content.catalogue.everything())
+    _chunk(folder, "listing", list(content.searched()))
     _chunk(folder, "map", content.map())
     total = sum(group.units for group in groups)
     with progress.task("pages", total=total, unit="features") as task:

@@ -1,101 +1,71 @@
-"""Live: the scanned model at work, for the pages that need it. Loaded when first asked for."""
+"""Live: searches, and the scanned model at work, for the pages that need them.
+
+Indices and the model are loaded when a page first asks; each serves one request at a time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import TypeVar
 
-from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.formats.load import load as load_dictionaries
-from tomogram.models.load import load
-from tomogram.models.model import Model
-from tomogram.reference.recipe import REFERENCE
-from tomogram.reference.shipped import path as shipped
-from tomogram.report.tokens import visible
-from tomogram.report.tomogram import Tomogram
+from tomogram.pipeline.searching import Ranking, Search
 from tomogram.store.errors import TomogramError
-from tomogram.viewer.directions import scanned_dictionaries
 
 T = TypeVar("T")
 
+MOST_FOUND = 10_000
+"""Units that a search by words gives; all of them stand in the list."""
+MOST_ALIKE = 200
+"""Units that the other searches give: they rank every unit, and the end of that means nothing."""
+_INDEXED = ("words", "promotes", "suppresses")
 
-@dataclass(frozen=True, eq=False)
+
 class Live:
-    """A model and those of its dictionaries that read and write one place each."""
+    """What answers questions that a table alone cannot."""
 
-    model: Model
-    dictionaries: dict[str, Dictionary]
-    spelling: tuple[str, ...]
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        # A search by words must not wait for a model that writes.
+        self._index, self._model = Lock(), Lock()
 
-    def dictionary(self, family: str) -> Dictionary:
-        """The dictionary of a family of units.
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The ways in which the list can be searched."""
+        meaning = () if self._search.encoder_source is None else ("meaning",)
+        return (*_INDEXED, *meaning, "examples")
+
+    def find(self, way: str, query: str) -> Ranking:
+        """Units found in one of the `ways`, best first; the examples are the query's lines.
 
         Raises:
-            TomogramError: there is none: the family is of neurons, or is not known.
+            TomogramError: there is no such way; the query makes no sense; an index or the model
+                cannot be had.
         """
-        if family not in self.dictionaries:
-            raise TomogramError(f"There is no dictionary '{visible(family)}' in this scan.")
-        return self.dictionaries[family]
+        search = self._search
+        match way:
+            case "words":
+                with self._index:
+                    return search.rank_words(query, MOST_FOUND)
+            case "promotes" | "suppresses":
+                suppressing = way == "suppresses"
+                return search.rank_promoting(query, MOST_FOUND, suppressing=suppressing)
+            case "meaning":
+                with self._index:
+                    return search.rank_meanings(query, MOST_ALIKE)
+            case "examples":
+                sentences = [line for line in query.splitlines() if line.strip()]
+                with self._model:
+                    found = search.rank_examples(sentences, MOST_ALIKE)
+                # Below 0 chance explains the sentences better than the unit does.
+                return [(unit, score) for unit, score in found if score > 0]
+        raise TomogramError("The list cannot be searched like that.")
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where the scanned model and its dictionaries are, as far as the user said."""
-
-    model: str | None = None
-    dictionaries: str | None = None
-    device: str = "cpu"
-    dtype: str = "float32"
-
-
-class Lazily:
-    """Loads the model once, when a page first needs it; one request uses it at a time."""
-
-    def __init__(self, tomogram: Tomogram, source: Source) -> None:
-        self._tomogram, self._source = tomogram, source
-        self._lock = Lock()
-        self._found: Live | None = None
-
-    def use(self, work: Callable[[Live], T]) -> T:
+    def use(self, work: Callable[[Search], T]) -> T:
         """What `work` makes of the model, while nobody else uses it.
 
         Raises:
             TomogramError: the model cannot be had, or is not the scanned one; and what work raises.
         """
-        with self._lock:
-            if self._found is None:
-                self._found = _load(self._tomogram, self._source)
-            return work(self._found)
-
-
-def _load(tomogram: Tomogram, source: Source) -> Live:
-    record = tomogram.manifest.model
-    name = source.model
-    if name is None:
-        name = str(shipped()) if record.name == REFERENCE.name else record.name
-    try:
-        model = load(name, device=source.device, dtype=source.dtype)
-    except TomogramError as error:
-        if source.model is not None:
-            raise
-        raise TomogramError(
-            "This page needs the scanned model, and a scan does not say where it is: "
-            "start `tomogram view` with --model MODEL."
-        ) from error
-    if model.digest != record.digest:
-        raise TomogramError(
-            f"{visible(model.name)} is not the scanned model: its weights have another digest."
-        )
-    dictionaries = scanned_dictionaries(tomogram.folder / "dictionaries")
-    if not dictionaries and source.dictionaries is not None:
-        dictionaries = load_dictionaries(source.dictionaries, model, tomogram.text)
-    simple = {
-        d.name: d.to(model.device)
-        for d in dictionaries
-        if len(d.shape.reads) == 1 == len(d.shape.writes)
-    }
-    known = set(model.sites)
-    usable = {n: d for n, d in simple.items() if {d.read, d.write} <= known}
-    return Live(model, usable, tomogram.spelling)
+        with self._model:
+            return work(self._search)

@@ -3,6 +3,7 @@ stream says at each depth, and where each head looks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,109 +11,99 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.features.search.prompt import Firing, read_prompt
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
+from tomogram.pipeline.searching import Search
 from tomogram.store.errors import TomogramError
-from tomogram.text.packing import opening_token
-from tomogram.viewer.live import Live
 
 MOST_TOKENS = 96
-FIRING = 12
-"""Features shown a token and dictionary, those that fire most strongly."""
+FIRING, MATTERING = 12, 4
+"""Features shown a token and dictionary: those that fire most strongly, and besides them those
+that matter most."""
+MEASURED = 16
+"""Features that are taken out of the model, one at a time, those that should matter most."""
 LENS = 3
 _NEXT = 8
 
+Shown = list[float | None]
 
-def encode(model: Model, text: str, most: int = MOST_TOKENS) -> list[int]:
-    """The tokens of a text as the model reads it, opened as a document is.
+
+def encode(search: Search, text: str, most: int = MOST_TOKENS) -> list[int]:
+    """The tokens of a text as the model reads it.
 
     Raises:
         TomogramError: the model has no tokenizer, or the text is empty or too long.
     """
-    if model.tokenizer is None:
-        raise TomogramError("The model has no tokenizer, so it cannot read a text.")
-    opening = opening_token(model.tokenizer)
-    ids = list(model.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
-    tokens = ([] if opening is None else [opening]) + ids
-    if not ids:
+    tokens = search.tokens(text)
+    if not text or not tokens:
         raise TomogramError("Type a text of at least one token.")
-    most = min(most, model.context)
+    most = min(most, search.model.context)
     if len(tokens) > most:
         raise TomogramError(f"The text has {len(tokens)} tokens; this page reads at most {most}.")
     return tokens
 
 
-def read_prompt(live: Live, text: str) -> dict[str, Any]:
+def read_text(search: Search, text: str, target: int | None = None) -> dict[str, Any]:
     """What the pages show of one text.
 
-    How much a feature matters is its direct and indirect effect on the likeliest next token's
-    logit, less the mean logit, to first order: activation · decoder row · gradient (attribution
-    patching, Nanda 2023). Reconstruction errors and everything else stay as they are.
+    How much a feature matters is told by `features.search.prompt`.
+
+    Args:
+        target: the next token in question; the model's likeliest when None.
 
     Returns:
-        JSON. `tokens` are ids; `families[name]` has for each token up to `FIRING` features as
-        [unit, activation, effect]; `lens[depth][position]` has `LENS` pairs [id, probability];
+        JSON. `tokens` are ids; `families[name]` has for each token some features as
+        [unit, activation, estimated, measured], the last two in nats of the target's log
+        probability; `lens[depth][position]` has `LENS` pairs [id, probability];
         `attention[layer][head]` holds for each query the keys up to it, in 255ths.
     """
-    model = live.model
-    ids = encode(model, text)
-    tokens = torch.tensor([ids], device=model.device)
+    model = search.model
+    ids = encode(search, text)
+    reading = read_prompt(model, search.dictionaries, ids, target=target, measured=MEASURED)
     depths = [Site("resid_pre", 0), *(Site("resid_post", n) for n in range(model.n_layers))]
     patterns = [Site("pattern", n) for n in range(model.n_layers)]
-    found = live.dictionaries
-    places = {site for d in found.values() for site in (d.read, d.write)}
-    with torch.enable_grad():
-        run = model.run(
-            tokens,
-            capture={*depths, *patterns, *places},
-            interventions={Site("embed"): lambda x: x.requires_grad_(True)},
-        )
-        assert run.logits is not None
-        last = run.logits[0, -1].float()
-        target = int(last.argmax())
-        writes = list({d.write for d in found.values()})
-        gradients = torch.autograd.grad(
-            last[target] - last.mean(), [run[s] for s in writes], allow_unused=True
-        )
-    gradient = dict(zip(writes, gradients, strict=True))
     with torch.no_grad():
-        families = {
-            name: _firing(dictionary, run[dictionary.read][0], gradient[dictionary.write])
-            for name, dictionary in found.items()
-        }
-        chances = last.detach().softmax(-1).topk(min(_NEXT, len(last)))
+        run = model.run(torch.tensor([ids], device=model.device), capture={*depths, *patterns})
+        assert run.logits is not None
+        chances = run.logits[0, -1].float().softmax(-1)
+        top = chances.topk(min(_NEXT, len(chances)))
         return {
             "tokens": ids,
-            "next": _pairs(chances.indices, chances.values),
-            "families": families,
+            "next": _pairs(top.indices, top.values),
+            "target": [reading.target, round(reading.probability, 4)],
+            "families": {
+                each.name: _firing([f for f in reading.firings if f.family == each.name], len(ids))
+                for each in sorted(search.dictionaries, key=_depth)
+            },
             "depths": [str(site) for site in depths],
             "lens": [_lens(model, run[site][0]) for site in depths],
             "attention": [_attention(run[site][0]) for site in patterns],
         }
 
 
-def _firing(
-    dictionary: Dictionary, x: Float[Tensor, "pos d_in"], gradient: Tensor | None
-) -> list[list[list[float]]]:
-    weights = dictionary.W_dec
-    latents = dictionary.encode(x.detach().to(weights.dtype))
+def _depth(dictionary: Dictionary) -> tuple[int, bool, str]:
+    """Where in the model it reads: the stream before the first block comes first of its layer."""
+    first = dictionary.shape.reads[0]
+    return first.layer or 0, first.kind != "resid_pre", first.kind
+
+
+def _firing(firings: Sequence[Firing], positions: int) -> list[list[Shown]]:
+    """For each token those shown, the strongest first; firings come by what they matter."""
+    by_token: list[list[Firing]] = [[] for _ in range(positions)]
+    for firing in firings:
+        by_token[firing.position].append(firing)
     shown = []
-    for position in range(len(x)):
-        values, indices = latents.values[position], latents.indices[position]
-        kept = values > 0
-        values, indices = values[kept], indices[kept]
-        if gradient is None:
-            effect = torch.zeros_like(values)
-        else:
-            effect = values * (weights[indices] @ gradient[0, position].to(weights.dtype))
-        # The strongest, and those that matter most.
-        order = torch.cat(
-            [values.argsort(descending=True)[:FIRING], effect.abs().argsort(descending=True)[:4]]
-        ).unique()
-        order = order[values[order].argsort(descending=True)]
-        columns = (indices[order].tolist(), values[order].tolist(), effect[order].tolist())
-        shown.append([[u, round(a, 4), round(e, 4)] for u, a, e in zip(*columns, strict=True)])
+    for own in by_token:
+        strongest = sorted(own, key=lambda firing: -firing.activation)
+        kept = {id(firing) for firing in [*strongest[:FIRING], *own[:MATTERING]]}
+        shown.append([_shown(firing) for firing in strongest if id(firing) in kept])
     return shown
+
+
+def _shown(firing: Firing) -> Shown:
+    measured = None if firing.measured is None else round(firing.measured, 4)
+    return [firing.unit, round(firing.activation, 4), round(firing.estimated, 4), measured]
 
 
 def _lens(model: Model, stream: Float[Tensor, "pos d_model"]) -> list[list[list[float]]]:

@@ -1,7 +1,7 @@
 """Server: the pages and their data on the loopback address.
 
 Python's own server is enough: one person, small JSON, no upload, nothing to keep open. It adds
-nothing to install, and a request that is not exactly one of those below is refused.
+nothing to install, and a request that is not exactly one of the routes' or files' is refused.
 """
 
 from __future__ import annotations
@@ -16,12 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tomogram.store.errors import TomogramError
 from tomogram.viewer import bundle
-from tomogram.viewer.catalogue import Wanted
-from tomogram.viewer.content import Content
 from tomogram.viewer.guard import HEADERS, LOOKED_AT, refusal
-from tomogram.viewer.live import Lazily
-from tomogram.viewer.prompt import read_prompt
-from tomogram.viewer.steer import steer
+from tomogram.viewer.routes import Refused, Routes, whole
 
 PORT = 4747
 """Asked for first, so that addresses stay the same from day to day."""
@@ -29,27 +25,18 @@ _TRIES = 20
 _MOST_BODY = 1 << 18
 _TIMEOUT = 30.0
 
-Json = dict[str, Any]
 
-
-class Refused(Exception):
-    """A request that is not answered; the words go to the page."""
-
-    def __init__(self, status: HTTPStatus, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-
-
-def serve(content: Content, live: Lazily, port: int | None = None) -> ThreadingHTTPServer:
+def serve(routes: Routes, port: int | None = None) -> ThreadingHTTPServer:
     """A server that listens on 127.0.0.1; the caller runs `serve_forever` and closes it.
 
     Args:
+        routes: what is answered beside the page's own files.
         port: exactly this one, 0 for any that is free; `PORT` or the next free one when None.
 
     Raises:
         TomogramError: the port is taken.
     """
-    handler = type("Handler", (_Handler,), {"routes": _routes(content, live)})
+    handler = type("Handler", (_Handler,), {"routes": routes})
     tried = range(PORT, PORT + _TRIES) if port is None else [port]
     for number in tried:
         try:
@@ -57,80 +44,6 @@ def serve(content: Content, live: Lazily, port: int | None = None) -> ThreadingH
         except OSError:
             continue
     raise TomogramError(f"Port {tried[0]} of this machine is taken; choose another with --port.")
-
-
-Routes = tuple[dict[str, Callable[[Json], Any]], dict[str, Callable[[Json], Any]]]
-
-
-def _routes(content: Content, live: Lazily) -> Routes:
-    """What can be asked for: by GET with a query, by POST with a JSON body."""
-
-    def find(query: Json) -> Any:
-        try:
-            wanted = Wanted(
-                words=query.get("words", "")[:400],
-                family=query.get("family", ""),
-                kind=query.get("kind", ""),
-                state=query.get("state", ""),
-                sort=query.get("sort", "score"),
-                descending=query.get("descending", "1") == "1",
-                offset=_whole(query.get("offset", "0")),
-                limit=_whole(query.get("limit", "100")),
-            )
-        except TomogramError as error:
-            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
-        return content.catalogue.rows(wanted)
-
-    def feature(query: Json) -> Any:
-        try:
-            return content.feature(query.get("family", ""), _whole(query.get("unit", "")))
-        except TomogramError as error:
-            missing = str(error).startswith("There is no unit")
-            status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.INTERNAL_SERVER_ERROR
-            raise Refused(status, str(error)) from error
-
-    def glance(query: Json) -> Any:
-        key = (query.get("family", ""), _whole(query.get("unit", "")))
-        found = content.catalogue.glances([key])
-        if key not in found:
-            raise Refused(HTTPStatus.NOT_FOUND, "There is no such unit.")
-        return found[key]
-
-    def prompt(body: Json) -> Any:
-        found = live.use(lambda model: read_prompt(model, _text(body, "text")))
-        keys = {(n, f[0]) for n, tokens in found["families"].items() for t in tokens for f in t}
-        glances = content.catalogue.glances(sorted(keys))
-        found["labels"] = {f"{n}/{u}": row["label"] for (n, u), row in glances.items()}
-        return found
-
-    def turned(body: Json) -> Any:
-        family, unit = _text(body, "family"), int(_number(body, "unit"))
-        row = content.catalogue.unit(family, unit)
-        return live.use(
-            lambda model: steer(
-                model,
-                _text(body, "prompt"),
-                family,
-                unit,
-                strength=_number(body, "strength"),
-                largest=float(row["largest"]),
-                new_tokens=int(_number(body, "tokens")),
-                temperature=_number(body, "temperature"),
-                seed=int(_number(body, "seed")),
-            )
-        )
-
-    return (
-        {
-            "/api/about": lambda query: content.about(live=""),
-            "/api/vocabulary": lambda query: content.vocabulary(),
-            "/api/features": find,
-            "/api/feature": feature,
-            "/api/glance": glance,
-            "/api/map": lambda query: content.map(),
-        },
-        {"/api/prompt": prompt, "/api/steer": turned},
-    )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -159,14 +72,16 @@ class _Handler(BaseHTTPRequestHandler):
             return bundle.index("server"), bundle.media_type("index.html")
         if path[1:] in bundle.ASSETS:
             return bundle.asset(path[1:]), bundle.media_type(path)
-        return self._json(self._route(0, path)(dict(parse_qsl(query, max_num_fields=20))))
+        asked = dict(parse_qsl(query, max_num_fields=20))
+        return self._json(self.routes.answer("GET", path, asked))
 
     def _post(self, path: str, query: str) -> tuple[bytes, str]:
-        route = self._route(1, path)
+        if path not in self.routes.post:
+            return self._json(self.routes.answer("POST", path, {}))  # which refuses it
         # A form of a foreign page cannot send this type without being asked for permission.
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON.")
-        length = _whole(self.headers.get("Content-Length", ""))
+        length = whole(self.headers.get("Content-Length", ""))
         if length > _MOST_BODY:
             self.close_connection = True
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too long a text.")
@@ -176,14 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.BAD_REQUEST, "That is no JSON.") from error
         if not isinstance(body, dict):
             raise Refused(HTTPStatus.BAD_REQUEST, "That is no JSON object.")
-        return self._json(route(body))
-
-    def _route(self, method: int, path: str) -> Callable[[Json], Any]:
-        if path in self.routes[method]:
-            return self.routes[method][path]
-        known = path in self.routes[1 - method]
-        status = HTTPStatus.METHOD_NOT_ALLOWED if known else HTTPStatus.NOT_FOUND
-        raise Refused(status, "There is no such page.")
+        return self._json(self.routes.answer("POST", path, body))
 
     def _json(self, value: Any) -> tuple[bytes, str]:
         return json.dumps(value, allow_nan=False).encode(), "application/json; charset=utf-8"
@@ -233,23 +141,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: what a person looks at is theirs."""
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 12):
-        raise Refused(HTTPStatus.BAD_REQUEST, "A number is expected.")
-    return int(text)
-
-
-def _text(body: Json, name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"'{name}' must be a text.")
-    return value
-
-
-def _number(body: Json, name: str) -> float:
-    value = body.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"'{name}' must be a number.")
-    return value

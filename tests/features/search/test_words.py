@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,42 @@ def test_a_word_of_the_label_counts_more_than_one_of_the_context(index: WordInde
 @pytest.mark.parametrize("query", ["dog NOT cat", 'dog"', "label:dog", "dog*", "(dog", "dog; DROP"])
 def test_nothing_in_a_query_is_an_operator(index: WordIndex, query: str) -> None:
     assert 3 in numbers(index, query)
+
+
+def test_hits_come_by_their_worth_and_not_by_their_number(tmp_path: Path) -> None:
+    silent = [Entry(10 + i, "", "x", "y", "z") for i in range(20)]
+    told = [
+        Entry(1, "", "cat", "the dog ran", "milk"),  # in the context
+        Entry(2, "", "cat", "the cow ran", "dog"),  # promoted
+        Entry(3, "", "dog", "the cow ran", "milk"),  # fired on
+        Entry(4, "on “ dog”", "cat", "the cow ran", "milk"),  # in the label
+    ]
+    build([*told, *silent], tmp_path / "words.sqlite")
+    found = WordIndex(tmp_path / "words.sqlite").find("dog", limit=9)
+    assert [number for number, _ in found] == [4, 3, 2, 1]
+    scores = [score for _, score in found]
+    assert all(better > worse > 0 for better, worse in pairwise(scores))
+    rare = WordIndex(tmp_path / "words.sqlite").find("cat dog", limit=9)
+    assert {number for number, _ in rare[:2]} <= {1, 2, 4}  # both words
+    assert rare[-1][0] == 3
+
+
+def test_a_star_stands_for_how_a_word_goes_on(index: WordIndex) -> None:
+    assert numbers(index, "do*") == [3, 7]
+    assert numbers(index, "bon* mil*") in ([3, 7], [7, 3])
+    assert numbers(index, "dogs*") == [3, 7]  # a whole word is its own beginning, and has a stem
+    assert numbers(index, "og*") == []
+    for query in ("*", "**", " * "):
+        with pytest.raises(TomogramError, match="no word"):
+            index.find(query, limit=5)
+
+
+def test_half_a_stem_finds_the_word_all_along(tmp_path: Path) -> None:
+    """The index holds the stem `capit`, so `capita` would find nothing by itself."""
+    build([Entry(1, "on “ capitals”", "", "", "")], tmp_path / "words.sqlite")
+    index = WordIndex(tmp_path / "words.sqlite")
+    for end in range(1, len("capitals") + 1):
+        assert numbers(index, f"{'capitals'[:end]}*") == [1]
 
 
 def test_hostile_text_is_words(index: WordIndex) -> None:

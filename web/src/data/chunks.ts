@@ -2,6 +2,15 @@
 import { remembered, type Source } from "./source";
 import type * as T from "./types";
 
+/** A row with the words it is found by, which the export has in its list. */
+interface Searched extends T.Row {
+  fires: string;
+  promotes: string;
+  worth: number | null;
+  /** The words of its label, one space before each. */
+  said: string;
+}
+
 const CHUNK = 100; // units in a file, as tomogram/viewer/export.py writes them
 
 declare global {
@@ -33,8 +42,11 @@ export function chunkSource(): Source {
   );
 
   const about = () => load("about") as Promise<T.About>;
-  const listing = () => load("listing") as Promise<(T.Row & { words: string })[]>;
-  const found = remembered(async (key: string) => select(await listing(), JSON.parse(key) as T.Wanted), 8);
+  const listing = remembered(async (name: string) => {
+    const rows = (await load(name)) as Searched[];
+    return rows.map((row) => ({ ...row, said: ` ${(row.label ?? "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ")}` }));
+  });
+  const found = remembered(async (key: string) => select(await listing("listing"), JSON.parse(key) as T.Wanted), 8);
   const live = async (): Promise<never> => {
     throw new Error((await about()).live);
   };
@@ -55,7 +67,7 @@ export function chunkSource(): Source {
     vocabulary: () => load("vocabulary") as Promise<string[]>,
     features: async (wanted, offset, limit) => {
       const rows = await found(JSON.stringify(wanted));
-      return { total: rows.length, rows: rows.slice(offset, offset + limit) };
+      return { total: rows.length, rows: rows.slice(offset, offset + limit), note: "" };
     },
     feature,
     glance: feature,
@@ -65,9 +77,27 @@ export function chunkSource(): Source {
   };
 }
 
-/** What the server does by SQL: filter, then sort; rows without a value come last. */
-export function select(rows: (T.Row & { words: string })[], wanted: T.Wanted): T.Row[] {
-  const words = wanted.words.toLowerCase().split(/\s+/).filter(Boolean);
+const WEIGHTS = [8, 6, 2] as const;
+
+/** How well a row matches: for each word its rarity, times the weight of the best place it stands in. */
+function matching(rows: Searched[], words: string[]): Map<Searched, number> {
+  const found = new Map<Searched, number>();
+  for (const word of words) {
+    const starts = (text: string) => text.startsWith(word) || text.includes(` ${word}`);
+    const hits = rows.flatMap((row) => {
+      const place = [row.said, row.fires, row.promotes].findIndex(starts);
+      return place < 0 ? [] : [{ row, weight: WEIGHTS[place] as number }];
+    });
+    const rarity = Math.log(1 + rows.length / (hits.length + 0.5));
+    for (const { row, weight } of hits) found.set(row, (found.get(row) ?? 0) + rarity * weight);
+  }
+  return found;
+}
+
+/** What the server does by its index and SQL: search, filter, sort; rows without a value come last. */
+export function select(rows: Searched[], wanted: T.Wanted): T.Row[] {
+  const words = wanted.words.toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? [];
+  const match = matching(words.length ? rows : [], words);
   const kept = rows.filter(
     (row) =>
       (!wanted.family || row.family === wanted.family) &&
@@ -75,14 +105,14 @@ export function select(rows: (T.Row & { words: string })[], wanted: T.Wanted): T
       (wanted.state !== "labelled" || row.label !== null) &&
       (wanted.state !== "unlabelled" || (row.label === null && row.count > 0)) &&
       (wanted.state !== "silent" || row.count === 0) &&
-      words.every((word) => row.words.includes(word)),
+      (!wanted.words.trim() || match.has(row)),
   );
-  const key = (row: T.Row): number | string | null =>
-    wanted.sort === "place"
-      ? row.layer
-      : wanted.sort === "label"
-        ? (row.label?.toLowerCase() ?? null)
-        : (row[wanted.sort as "score" | "rate" | "largest"] ?? null);
+  const keys: Record<string, (row: Searched) => number | string | null> = {
+    best: (row) => (words.length ? (match.get(row) ?? null) : row.worth),
+    place: (row) => row.layer,
+    label: (row) => row.label?.toLowerCase() ?? null,
+  };
+  const key = keys[wanted.sort] ?? ((row) => row[wanted.sort as "score" | "rate" | "largest"] ?? null);
   const sign = wanted.descending ? -1 : 1;
   // The sort is stable, so equals keep the listing's order: layer, family, unit.
   return kept.sort((one, other) => {

@@ -8,7 +8,7 @@ export interface Source {
   feature(family: string, unit: number): Promise<T.Feature>;
   glance(family: string, unit: number): Promise<T.Glance>;
   map(): Promise<T.MapOfFeatures>;
-  prompt(text: string): Promise<T.PromptReading>;
+  prompt(text: string, target: number | null): Promise<T.PromptReading>;
   steer(order: T.SteerOrder): Promise<T.Steered>;
 }
 

@@ -51,7 +51,11 @@ export interface About {
   edges: number[];
   /** Why the pages that run the model cannot; empty where they can. */
   live: string;
+  /** In which ways the list can be searched. */
+  ways: Way[];
 }
+
+export type Way = "words" | "meaning" | "examples" | "promotes" | "suppresses";
 
 export interface Glance {
   family: string;
@@ -68,9 +72,13 @@ export interface Row extends Glance {
   kind: "latent" | "neuron";
   low: number | null;
   high: number | null;
+  /** Who made the label, where it was made after the scan; its score is then that of detection. */
+  labeller: string | null;
   largest: number;
   mean: number;
   count: number;
+  /** Near-duplicates that a search found besides it. */
+  duplicates: number;
   /** First filled bin, and a digit for the height of every bin from there on. */
   spark: [number, string];
 }
@@ -78,10 +86,13 @@ export interface Row extends Glance {
 export interface Listing {
   total: number;
   rows: Row[];
+  /** Why a search found nothing, where there is a reason. */
+  note: string;
 }
 
 export interface Wanted {
   words: string;
+  way: Way;
   family: string;
   kind: string;
   state: string;
@@ -99,7 +110,30 @@ export interface Exemplar {
 }
 
 export interface Near extends Glance {
-  cosine: number;
+  /** Cosine of directions, or the share of tokens on which both fire. */
+  near: number;
+  /** Firings of both that were seen; null for directions. */
+  both: number | null;
+}
+
+export type Relation = "resembles" | "earlier" | "later" | "cofires" | "neuron";
+
+export interface Group {
+  units: Glance[];
+  total: number;
+}
+
+interface Judgement extends Estimate {
+  n: number;
+}
+
+export interface MadeLabel {
+  labeller: string;
+  label: string | null;
+  /** Whether it is shown in the place of the rule. */
+  stands: boolean;
+  detection: Judgement | null;
+  fuzzing: Judgement | null;
 }
 
 export interface Concept {
@@ -117,6 +151,7 @@ export interface Feature extends Row {
   promoted: [number, number][];
   suppressed: [number, number][];
   rule: {
+    label: string;
     kind: string;
     n_marks: number;
     f1: number;
@@ -126,12 +161,12 @@ export interface Feature extends Row {
     recall: number;
     balanced_accuracy: number;
   } | null;
+  labels: MadeLabel[];
   top: Exemplar[];
   spread: { from: number; to: number; exemplars: Exemplar[] }[];
-  similar: Near[];
-  neighbours: { family: string; found: Near[] }[];
+  related: Partial<Record<Relation, Near[]>>;
+  groups: { duplicates: Group; kin: Group };
   concepts: Concept[];
-  cofiring: (Glance & { share: number })[];
 }
 
 export interface MapOfFeatures {
@@ -143,19 +178,27 @@ export interface MapOfFeatures {
 export interface PromptReading {
   tokens: number[];
   next: [number, number][];
-  /** By dictionary and token: unit, activation, effect on the likeliest next token. */
-  families: Record<string, [number, number, number][][]>;
+  /** The next token in question, and its probability. */
+  target: [number, number];
+  /** By dictionary and token: unit, activation, what taking it out would cost the target's log
+   * probability by a first-order estimate, and the same measured where it was. */
+  families: Record<string, [number, number, number, number | null][][]>;
   labels: Record<string, string | null>;
   depths: string[];
   lens: [number, number][][][];
   attention: number[][][][];
 }
 
-export interface SteerOrder {
-  prompt: string;
+/** A feature and how far it is turned, in units of its largest activation. */
+export interface Turn {
   family: string;
   unit: number;
   strength: number;
+}
+
+export interface SteerOrder {
+  prompt: string;
+  turns: Turn[];
   tokens: number;
   temperature: number;
   seed: number;

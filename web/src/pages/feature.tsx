@@ -1,7 +1,7 @@
 // One unit: what it fires on, how strongly, what it does, and what is like it.
 import { useEffect } from "preact/hooks";
 import type { PageProps } from "../pages";
-import type { Exemplar, Feature } from "../data/types";
+import type { Exemplar, Feature, Glance, MadeLabel, Near, Relation } from "../data/types";
 import { useHeading, useLoaded } from "../hooks";
 import { Bar, Label, UnitLine } from "../parts/bars";
 import { Histogram } from "../parts/histogram";
@@ -10,9 +10,11 @@ import { Chip, Excerpt } from "../parts/tokens";
 import { decimal, featureAddress, percent, place, plural, short, signed, whole } from "../words";
 
 const RULES: Record<string, string> = {
-  token: "a rule of the token itself",
-  before: "a rule of the token before",
-  after: "a rule of the token after",
+  current: "a rule of the token itself",
+  previous: "a rule of the token before",
+  pair: "a rule of the token and the one before",
+  next: "a rule of the token after",
+  context: "a rule of words some way before",
 };
 
 export function FeaturePage({ source, about, address }: PageProps) {
@@ -61,8 +63,9 @@ function Shown(props: { feature: Feature; vocabulary: string[]; edges: number[];
         {feature.rule ? <Score feature={feature} /> : (
           <p class="lede">{feature.count ? "It fires, but no rule of tokens says when well enough to be called a label." : "It never fired on the text of this scan."}</p>
         )}
+        {feature.labels.length ? <MadeLabels labels={feature.labels} /> : null}
         {feature.kind === "latent" && feature.count ? (
-          <p><a class="action" href={`#/steer?${new URLSearchParams({ family: feature.family, unit: String(feature.unit) })}`}>Steer with it</a></p>
+          <p><a class="action" href={`#/steer?${new URLSearchParams({ turns: `${feature.family}/${feature.unit}@1` })}`}>Steer with it</a></p>
         ) : null}
       </header>
 
@@ -103,33 +106,81 @@ function Shown(props: { feature: Feature; vocabulary: string[]; edges: number[];
         </section>
       ) : null}
 
-      {feature.similar.length || feature.neighbours.some((each) => each.found.length) || feature.cofiring.length ? (
-        <section aria-labelledby="near">
-          <h2 id="near">What is like it</h2>
-          <div class="grid">
-            {feature.similar.length ? (
-              <div>
-                <h3>Points the same way</h3>
-                <ol class="unit-lines">{feature.similar.map((each) => <UnitLine unit={each} share={each.cosine} value={decimal(each.cosine)} />)}</ol>
-              </div>
-            ) : null}
-            {feature.neighbours.filter((each) => each.found.length).map((each) => (
-              <div>
-                <h3>Nearest in {each.family}</h3>
-                <ol class="unit-lines">{each.found.map((near) => <UnitLine unit={near} share={near.cosine} value={decimal(near.cosine)} />)}</ol>
-              </div>
-            ))}
-            {feature.cofiring.length ? (
-              <div>
-                <h3>Fires together with</h3>
-                <ol class="unit-lines">{feature.cofiring.map((each) => <UnitLine unit={each} share={each.share} value={percent(each.share)} />)}</ol>
-              </div>
-            ) : null}
-          </div>
-          <p class="note">Cosines of decoder rows.</p>
-        </section>
-      ) : null}
+      <Relatives feature={feature} />
     </article>
+  );
+}
+
+const RELATIONS: { name: Relation; words: string; cosine?: boolean }[] = [
+  { name: "resembles", words: "Writes nearly the same", cosine: true },
+  { name: "cofires", words: "Fires together with" },
+  { name: "earlier", words: "Fires along a layer before" },
+  { name: "later", words: "Fires along a layer after" },
+  { name: "neuron", words: "The neuron most like it" },
+];
+
+/** What the scan found related to a unit, and the groups it stands in. */
+function Relatives({ feature }: { feature: Feature }) {
+  const { related, groups } = feature;
+  const lists = RELATIONS.filter(({ name }) => related[name]?.length);
+  const named = [
+    { words: "Near-duplicates", group: groups.duplicates },
+    { words: "The rest of its family of features", group: groups.kin },
+  ].filter(({ group }) => group.total);
+  if (!lists.length && !named.length) return null;
+  return (
+    <section aria-labelledby="near">
+      <h2 id="near">What is like it</h2>
+      <div class="grid">
+        {lists.map(({ name, words, cosine }) => (
+          <div>
+            <h3>{words}</h3>
+            <ol class="unit-lines">{(related[name] as Near[]).map((each) => <RelatedLine unit={each} cosine={cosine ?? false} />)}</ol>
+          </div>
+        ))}
+        {named.map(({ words, group }) => (
+          <div>
+            <h3>{words}</h3>
+            <ol class="unit-lines">{group.units.map((each) => <MemberLine unit={each} />)}</ol>
+            {group.total > group.units.length ? <p class="note">and {whole(group.total - group.units.length)} more</p> : null}
+          </div>
+        ))}
+      </div>
+      <p class="note">Cosines of what two features write; otherwise the share of tokens on which both fire among those on which either does.</p>
+    </section>
+  );
+}
+
+function RelatedLine({ unit, cosine }: { unit: Near; cosine: boolean }) {
+  return <UnitLine unit={unit} share={unit.near} value={cosine ? decimal(unit.near) : percent(unit.near)} tip={unit.both === null ? undefined : `${plural(unit.both, "shared firing")} seen`} />;
+}
+
+function MemberLine({ unit }: { unit: Glance }) {
+  return <UnitLine unit={unit} share={unit.rate} value={percent(unit.rate)} tip="share of tokens it fires on" />;
+}
+
+/** Labels that were made after the scan, and what judges found of them. */
+function MadeLabels({ labels }: { labels: MadeLabel[] }) {
+  return (
+    <dl class="made-labels">
+      {labels.map((made) => (
+        <div>
+          <dt>{made.labeller}</dt>
+          <dd>
+            {made.label ? <bdi>{made.label}</bdi> : <span class="unlabelled">had no label to give</span>}{" "}
+            <span class="quiet">
+              {made.stands ? "stands here; " : ""}
+              {(["detection", "fuzzing"] as const)
+                .flatMap((task) => {
+                  const found = made[task];
+                  return found ? [`${task} ${decimal(found.value)} (${decimal(found.low)} to ${decimal(found.high)})`] : [];
+                })
+                .join(", ") || "not judged"}
+            </span>
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
@@ -138,11 +189,11 @@ function Score({ feature }: { feature: Feature }) {
   return (
     <div class="score-line">
       <p>
-        <strong>{decimal(rule.f1)}</strong> label score <span class="quiet">({decimal(rule.f1_low)} to {decimal(rule.f1_high)})</span>
+        <strong>{decimal(rule.f1)}</strong> {feature.labeller ? "score of the scan’s own rule" : "label score"} <span class="quiet">({decimal(rule.f1_low)} to {decimal(rule.f1_high)})</span>
       </p>
       <Interval value={rule.f1} low={rule.f1_low} high={rule.f1_high} />
       <p class="quiet">
-        F1 of {RULES[rule.kind] ?? `a ${rule.kind} rule`} with {plural(rule.n_marks, "mark")}, on text it was not learned from: precision {decimal(rule.precision)}, recall {decimal(rule.recall)}.
+        {feature.labeller ? <>The rule “<bdi>{rule.label}</bdi>”: </> : null}F1 of {RULES[rule.kind] ?? `a ${rule.kind} rule`} with {plural(rule.n_marks, "mark")}, on text it was not learned from: precision {decimal(rule.precision)}, recall {decimal(rule.recall)}.
       </p>
     </div>
   );

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
 import type { Source } from "../data/source";
-import type { Row, Wanted } from "../data/types";
+import type { Row, Wanted, Way } from "../data/types";
 import { useHeading, useLoaded, useSettled } from "../hooks";
 import { Bar, Label } from "../parts/bars";
 import { Spark } from "../parts/spark";
@@ -10,6 +10,13 @@ import { Failure } from "../parts/state";
 import { noteQuery } from "../router";
 import { decimal, featureAddress, percent, place, plural, short, whole } from "../words";
 
+const WAYS: Record<Way, { words: string; help: string }> = {
+  words: { words: "words", help: "in labels, exemplars and promoted tokens" },
+  meaning: { words: "meaning", help: "what it should be about" },
+  examples: { words: "example sentences", help: "one sentence a line; three do well" },
+  promotes: { words: "promoted token", help: "a token it should make likelier" },
+  suppresses: { words: "suppressed token", help: "a token it should make unlikelier" },
+};
 const HEIGHT = 52;
 const PAGE = 100;
 const COLUMNS = [
@@ -24,29 +31,32 @@ export function FeaturesPage({ source, about, address }: PageProps) {
   const heading = useHeading("Features");
   const [wanted, set] = useState<Wanted>(() => ({
     words: address.query.get("words") ?? "",
+    way: about.ways.find((way) => way === address.query.get("by")) ?? "words",
     family: address.query.get("family") ?? "",
     kind: address.query.get("kind")?.replace("all", "") ?? "latent",
     state: address.query.get("state") ?? "",
-    sort: address.query.get("sort") ?? "score",
+    sort: address.query.get("sort") ?? "best",
     descending: address.query.get("descending") !== "0",
   }));
-  const settled = useSettled(wanted, 120);
+  // Examples are read by the model, which takes longer than a list does.
+  const settled = useSettled(wanted, wanted.way === "examples" ? 700 : 120);
   const first = useLoaded(() => source.features(settled, 0, PAGE), [JSON.stringify(settled)]);
 
   useEffect(() => {
-    const { words, family, kind, state, sort, descending } = settled;
+    const { words, way, family, kind, state, sort, descending } = settled;
     noteQuery("features", {
       words,
+      by: way === "words" ? "" : way,
       family,
       kind: kind === "latent" ? "" : kind || "all",
       state,
-      sort: sort === "score" ? "" : sort,
+      sort: sort === "best" ? "" : sort,
       descending: descending ? "" : "0",
     });
   }, [settled]);
 
   // A slash leads to the search, as on many pages.
-  const search = useRef<HTMLInputElement>(null);
+  const search = useRef<HTMLInputElement & HTMLTextAreaElement>(null);
   useEffect(() => {
     const slash = (event: KeyboardEvent) => {
       if (event.key !== "/" || (event.target as HTMLElement).closest("input, select, textarea")) return;
@@ -62,10 +72,22 @@ export function FeaturesPage({ source, about, address }: PageProps) {
   return (
     <>
       <h1 ref={heading}>Features</h1>
-      <form class="filter" role="search" aria-label="Filter the features" onSubmit={(event) => event.preventDefault()}>
+      <form class="filter list" role="search" aria-label="Filter the features" onSubmit={(event) => event.preventDefault()}>
+        {about.ways.length > 1 ? (
+          <label>
+            Search by
+            <select value={wanted.way} onChange={(event) => change({ way: event.currentTarget.value as Way, sort: "best", descending: true })}>
+              {about.ways.map((way) => <option value={way}>{WAYS[way].words}</option>)}
+            </select>
+          </label>
+        ) : null}
         <label class="grow">
-          Search labels and promoted tokens
-          <input ref={search} type="search" value={wanted.words} onInput={(event) => change({ words: event.currentTarget.value })} autocomplete="off" spellcheck={false} />
+          {WAYS[wanted.way].help.replace(/^./, (letter) => letter.toUpperCase())}
+          {wanted.way === "examples" ? (
+            <textarea ref={search} rows={3} value={wanted.words} onInput={(event) => change({ words: event.currentTarget.value })} spellcheck={false} />
+          ) : (
+            <input ref={search} type="search" value={wanted.words} onInput={(event) => change({ words: event.currentTarget.value })} autocomplete="off" spellcheck={false} />
+          )}
         </label>
         <label>
           Kind
@@ -98,14 +120,21 @@ export function FeaturesPage({ source, about, address }: PageProps) {
       {first.error ? (
         <Failure words={first.error} />
       ) : (
-        <Grid source={source} wanted={settled} total={first.value?.total ?? null}
-          sort={(sort) => change(sort === wanted.sort ? { descending: !wanted.descending } : { sort, descending: sort !== "label" && sort !== "place" })} />
+        <Grid source={source} wanted={settled} total={first.value?.total ?? null} note={first.value?.note ?? ""}
+          sort={(sort) => change(sorted(wanted, sort))} />
       )}
     </>
   );
 }
 
-function Grid(props: { source: Source; wanted: Wanted; total: number | null; sort: (column: string) => void }) {
+/** A column is sorted one way, then the other, then the best come first again. */
+function sorted(wanted: Wanted, sort: string): Partial<Wanted> {
+  const first = sort !== "label" && sort !== "place";
+  if (wanted.sort !== sort) return { sort, descending: first };
+  return wanted.descending === first ? { descending: !first } : { sort: "best", descending: true };
+}
+
+function Grid(props: { source: Source; wanted: Wanted; total: number | null; note: string; sort: (column: string) => void }) {
   const { source, wanted } = props;
   const total = props.total ?? 0;
   const scroller = useRef<HTMLDivElement>(null);
@@ -203,7 +232,7 @@ function Grid(props: { source: Source; wanted: Wanted; total: number | null; sor
         })}
       </div>
     </div>
-    {props.total === 0 ? <p class="quiet nothing" role="status">Nothing fits.</p> : null}
+    {props.total === 0 ? <p class="quiet nothing" role="status"><bdi>{props.note || "Nothing fits."}</bdi></p> : null}
     </>
   );
 }
@@ -213,12 +242,12 @@ function Cells({ unit }: { unit: Row }) {
     <>
       <div role="gridcell" class="wide">
         <a href={featureAddress(unit.family, unit.unit)} tabIndex={-1}>
-          <span class="where">{place(unit)}</span>
+          <span class="where">{place(unit)}{unit.duplicates ? ` and ${plural(unit.duplicates, "near-duplicate")}` : ""}</span>
           <span class="what"><Label label={unit.label} /></span>
         </a>
       </div>
       <div role="gridcell" class="layer">{unit.layer}</div>
-      <div role="gridcell" class="score" data-tip={unit.score === null ? undefined : `F1 ${decimal(unit.low ?? 0)} to ${decimal(unit.high ?? 0)} on unseen text`}>
+      <div role="gridcell" class="score" data-tip={unit.score === null ? undefined : `${unit.labeller ? `detection of the label by ${unit.labeller}, chance is 0.5:` : "F1 of the rule"} ${decimal(unit.low ?? 0)} to ${decimal(unit.high ?? 0)} on unseen text`}>
         {unit.score === null ? "–" : <>{decimal(unit.score)} <Bar share={unit.score} /></>}
       </div>
       <div role="gridcell" class="rate">{unit.count ? percent(unit.rate) : "silent"}</div>

@@ -6,7 +6,7 @@ import { zoom, type ZoomBehavior, zoomIdentity } from "d3-zoom";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
 import type { Source } from "../data/source";
-import type { Glance, MapOfFeatures } from "../data/types";
+import type { Glance, MapOfFeatures, Wanted } from "../data/types";
 import { useHeading, useLoaded, useSettled } from "../hooks";
 import { Label } from "../parts/bars";
 import { When } from "../parts/state";
@@ -66,7 +66,7 @@ function Chart(props: { map: MapOfFeatures; source: Source; layers: number }) {
   const settled = useSettled(words.trim(), 200);
   const matches = useLoaded(async () => {
     if (!settled) return null;
-    const wanted = { words: settled, family, kind: "latent", state: "", sort: "score", descending: true };
+    const wanted: Wanted = { words: settled, way: "words", family, kind: "latent", state: "", sort: "best", descending: true };
     const found = await source.features(wanted, 0, 500);
     return { total: found.total, keys: new Set(found.rows.map((row) => `${row.family}/${row.unit}`)) };
   }, [settled, family]);
@@ -175,7 +175,7 @@ function Chart(props: { map: MapOfFeatures; source: Source; layers: number }) {
       <form class="filter" role="search" aria-label="Find on the map" onSubmit={(event) => event.preventDefault()}>
         <label class="grow">
           Light up
-          <input type="search" value={words} placeholder="words of labels or promoted tokens" onInput={(event) => setWords(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
+          <input type="search" value={words} placeholder="words of labels, exemplars or promoted tokens" onInput={(event) => setWords(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
         </label>
         <label>
           From

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
 import type { PromptReading } from "../data/types";
 import { useHeading } from "../hooks";
-import { Bar, Label } from "../parts/bars";
+import { Bar, Label, UnitLine } from "../parts/bars";
 import { Failure } from "../parts/state";
 import { Chip } from "../parts/tokens";
 import { noteQuery } from "../router";
@@ -16,12 +16,11 @@ export function PromptPage({ source, about, address }: PageProps) {
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
 
-  const read = async (event?: SubmitEvent) => {
-    event?.preventDefault();
+  const read = async (target: number | null = null) => {
     setBusy(true);
     setError("");
     try {
-      const [found, vocabulary] = await Promise.all([source.prompt(text), source.vocabulary()]);
+      const [found, vocabulary] = await Promise.all([source.prompt(text, target), source.vocabulary()]);
       setReading({ found, vocabulary });
       noteQuery("prompt", { text });
     } catch (failed) {
@@ -40,7 +39,7 @@ export function PromptPage({ source, about, address }: PageProps) {
         <p class="lede">{about.live}</p>
       ) : (
         <>
-          <form class="ask" onSubmit={read}>
+          <form class="ask" onSubmit={(event) => { event.preventDefault(); void read(); }}>
             <label>
               A text for the model
               <textarea rows={3} value={text} onInput={(event) => setText(event.currentTarget.value)} required />
@@ -49,16 +48,18 @@ export function PromptPage({ source, about, address }: PageProps) {
           </form>
           <p class="sr" role="status">{busy ? "The model reads." : ""}</p>
           {error ? <Failure words={error} /> : null}
-          {reading ? <Reading {...reading} /> : null}
+          {reading ? <Reading {...reading} aim={(target) => void read(target)} busy={busy} /> : null}
         </>
       )}
     </>
   );
 }
 
-function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: string[] }) {
+function Reading(props: { found: PromptReading; vocabulary: string[]; aim: (target: number) => void; busy: boolean }) {
+  const { found, vocabulary } = props;
   const [at, setAt] = useState(found.tokens.length - 1);
-  useEffect(() => setAt(found.tokens.length - 1), [found]);
+  // Another text is read from its end; another question about the same text changes nothing.
+  useEffect(() => setAt(found.tokens.length - 1), [found.tokens.join()]);
   const spell = (id: number) => vocabulary[id] ?? `[${id}]`;
   const strip = useRef<HTMLDivElement>(null);
   const choose = (to: number) => {
@@ -72,12 +73,22 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
     event.preventDefault();
     choose(to);
   };
-  const [likeliest] = found.next;
+  const [target, probability] = found.target;
   return (
     <>
+      <section aria-labelledby="foremost">
+        <h2 id="foremost">What matters most for <Chip token={spell(target)} /></h2>
+        <p class="intro">What taking a feature out at one token costs the log probability of that next token, in nats: measured, for those that a first-order estimate puts first.</p>
+        <ol class="unit-lines foremost">
+          {foremost(found).map(({ family, unit, position, measured, share }) => (
+            <UnitLine unit={{ family, unit, index: unit, side: 1, label: found.labels[`${family}/${unit}`] ?? null }} on={<Chip token={spell(found.tokens[position] ?? 0)} />} share={share} value={<strong>{signed(measured)}</strong>} />
+          ))}
+        </ol>
+      </section>
+
       <section aria-labelledby="fires">
         <h2 id="fires">What fires</h2>
-        <p class="intro">Choose a token. The bar is the activation; the signed figure is how much the feature matters for the likeliest next token{likeliest ? <>, <Chip token={spell(likeliest[0])} /></> : null}: its effect on that logit, to first order.</p>
+        <p class="intro">Choose a token. The bar is the activation; the signed figure is what the feature does here for <Chip token={spell(target)} />, in nats. Those marked ≈ are estimates, the others were measured.</p>
         <div class="token-strip" role="radiogroup" aria-label="Tokens of the text" ref={strip} onKeyDown={press}>
           {found.tokens.map((id, i) => (
             <button type="button" role="radio" aria-checked={i === at} tabIndex={i === at ? 0 : -1} onClick={() => setAt(i)}>
@@ -94,13 +105,15 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
                 <h3>{family}</h3>
                 {fires.length ? (
                   <ol class="unit-lines">
-                    {fires.map(([unit, activation, effect]) => (
+                    {fires.map(([unit, activation, estimated, measured]) => (
                       <li class="unit-line">
                         <a href={featureAddress(family, unit)}>
                           <span class="where">{unit}</span> <span class="what"><Label label={found.labels[`${family}/${unit}`] ?? null} /></span>
                         </a>
                         <Bar share={activation / strongest} />
-                        <span class="value" data-tip={`activation ${short(activation)}`}>{signed(effect)}</span>
+                        <span class="value" data-tip={`activation ${short(activation)}, estimate ${signed(estimated)}${measured === null ? "" : `, measured ${signed(measured)}`}`}>
+                          {measured === null ? <span class="quiet">≈{"\u2009"}{signed(estimated)}</span> : <strong>{signed(measured)}</strong>}
+                        </span>
                       </li>
                     ))}
                   </ol>
@@ -113,9 +126,13 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
 
       <section aria-labelledby="next">
         <h2 id="next">What comes next</h2>
+        <p class="intro">Choose one to see what matters for it. The figures above are about <Chip token={spell(target)} />, {percent(probability)} probable.</p>
         <ol class="effects next">
           {found.next.map(([id, chance]) => (
-            <li><Chip token={spell(id)} /><Bar share={chance} /><span class="value">{percent(chance)}</span></li>
+            <li>
+              <button type="button" class="aim" aria-pressed={id === target} disabled={props.busy} onClick={() => props.aim(id)}><Chip token={spell(id)} /></button>
+              <Bar share={chance} /><span class="value">{percent(chance)}</span>
+            </li>
           ))}
         </ol>
       </section>
@@ -124,6 +141,20 @@ function Reading({ found, vocabulary }: { found: PromptReading; vocabulary: stri
       <Attention found={found} spell={spell} />
     </>
   );
+}
+
+const FOREMOST = 6;
+
+/** The firings whose measured effect is largest, either way. */
+function foremost(found: PromptReading) {
+  const all = Object.entries(found.families).flatMap(([family, tokens]) =>
+    tokens.flatMap((fires, position) =>
+      fires.flatMap(([unit, , , measured]) => (measured === null ? [] : [{ family, unit, position, measured }])),
+    ),
+  );
+  const first = all.sort((one, other) => Math.abs(other.measured) - Math.abs(one.measured)).slice(0, FOREMOST);
+  const most = Math.max(...first.map((each) => Math.abs(each.measured)), 1e-9);
+  return first.map((each) => ({ ...each, share: each.measured / most }));
 }
 
 function Lens(props: { found: PromptReading; spell: (id: number) => string; at: number; choose: (at: number) => void }) {

@@ -1,14 +1,16 @@
-// One feature raised or lowered: the same prompt continued as the model is, and changed.
+// Some features raised or lowered: the same prompt continued as the model is, and changed.
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
-import type { Feature, Steered } from "../data/types";
+import type { Source } from "../data/source";
+import type { Family, Feature, SteerOrder, Steered, Turn } from "../data/types";
 import { useHeading, useLoaded, useSettled } from "../hooks";
 import { Label } from "../parts/bars";
 import { Failure } from "../parts/state";
 import { noteQuery } from "../router";
-import { decimal, featureAddress, place, short } from "../words";
+import { decimal, featureAddress, place, short, signed } from "../words";
 
 const REACH = 4;
+const MOST = 8; // features at once, as tomogram/viewer/steer.py has it
 
 export function SteerPage({ source, about, address }: PageProps) {
   const heading = useHeading("Steer");
@@ -20,71 +22,65 @@ export function SteerPage({ source, about, address }: PageProps) {
   );
 }
 
+/** `resid_post.1/3@2,resid_post.0/5@-1`, as addresses have it. */
+const written = (turns: Turn[]) => turns.map(({ family, unit, strength }) => `${family}/${unit}@${strength}`).join(",");
+
+function parsed(text: string): Turn[] {
+  return text.split(",").flatMap((each) => {
+    const [, family, unit, strength] = /^(.+)\/(\d+)@(-?[\d.]+)$/.exec(each.trim()) ?? [];
+    return family ? [{ family, unit: Number(unit), strength: Math.max(-REACH, Math.min(REACH, Number(strength) || 0)) }] : [];
+  });
+}
+
 function Bench({ source, about, address }: PageProps) {
   const latents = about.families.filter((family) => family.kind === "latent");
-  const [family, setFamily] = useState(address.query.get("family") ?? latents.at(-1)?.name ?? "");
-  const [unit, setUnit] = useState(Number(address.query.get("unit") ?? 0));
+  const first: Turn = { family: latents.at(-1)?.name ?? "", unit: 0, strength: 1 };
+  const [turns, setTurns] = useState<Turn[]>(() => {
+    const asked = parsed(address.query.get("turns") ?? "");
+    return asked.length ? asked : [first];
+  });
   const [prompt, setPrompt] = useState(address.query.get("prompt") ?? "");
-  const [strength, setStrength] = useState(Number(address.query.get("strength") ?? 1));
   const [temperature, setTemperature] = useState(0);
-  const [result, setResult] = useState<{ strength: number; texts: Steered } | null>(null);
+  const [result, setResult] = useState<{ turns: Turn[]; texts: Steered } | null>(null);
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
   const newest = useRef(0);
-
-  const feature = useLoaded<Feature>(() => source.feature(family, unit), [family, unit]);
-  const order = { prompt, family, unit, strength, tokens: 40, temperature, seed: 0 };
-  const settled = useSettled(JSON.stringify(order), 350);
+  const settled = useSettled(JSON.stringify({ prompt, turns, tokens: 40, temperature, seed: 0 }), 350);
 
   // The slider turns the model at once: an answer that a newer order has overtaken is dropped.
-  const run = async (what: typeof order) => {
-    if (!what.prompt.trim()) return;
+  const run = async (order: SteerOrder) => {
+    if (!order.prompt.trim()) return;
     const mine = ++newest.current;
     setBusy(true);
     try {
-      const texts = await source.steer(what);
+      const texts = await source.steer(order);
       if (mine !== newest.current) return;
-      setResult({ strength: what.strength, texts });
+      setResult({ turns: order.turns, texts });
       setError("");
-      noteQuery("steer", { family, unit: String(unit), prompt: what.prompt, strength: String(what.strength) });
+      noteQuery("steer", { turns: written(order.turns), prompt: order.prompt });
     } catch (failed) {
       if (mine === newest.current) setError((failed as Error).message);
     }
     if (mine === newest.current) setBusy(false);
   };
   useEffect(() => {
-    void run(JSON.parse(settled) as typeof order);
+    void run(JSON.parse(settled) as SteerOrder);
   }, [settled]);
 
-  const size = latents.find((each) => each.name === family)?.units ?? 1;
+  const change = (at: number, part: Partial<Turn>) => setTurns((old) => old.map((turn, i) => (i === at ? { ...turn, ...part } : turn)));
   return (
     <>
-      <form class="ask steer" onSubmit={(event) => { event.preventDefault(); void run(order); }}>
-        <div class="row">
-          <label>
-            Dictionary
-            <select value={family} onChange={(event) => { setFamily(event.currentTarget.value); setUnit(0); }}>
-              {latents.map((each) => <option>{each.name}</option>)}
-            </select>
-          </label>
-          <label>
-            Feature
-            <input type="number" min={0} max={size - 1} value={unit} onChange={(event) => setUnit(Math.max(0, Math.min(size - 1, Math.round(Number(event.currentTarget.value)))))} />
-          </label>
-          <p class="chosen">
-            {feature.value ? <a href={featureAddress(family, unit)}><span class="where">{place(feature.value)}</span> <span class="what"><Label label={feature.value.label} /></span></a> : feature.error}
-          </p>
-        </div>
+      <form class="ask steer" onSubmit={(event) => { event.preventDefault(); void run(JSON.parse(settled) as SteerOrder); }}>
         <label>
           Prompt
           <textarea rows={2} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} placeholder="The beginning of a text" />
         </label>
+        {turns.map((turn, at) => (
+          <Knob key={at} source={source} latents={latents} turn={turn} number={turns.length > 1 ? at + 1 : null} change={(part) => change(at, part)}
+            remove={turns.length > 1 ? () => setTurns((old) => old.filter((_, i) => i !== at)) : null} />
+        ))}
         <div class="row">
-          <label class="grow">
-            <span>Strength <output>{decimal(strength, 1)}</output> <small>× its largest activation{feature.value ? `, ${short(feature.value.largest)}` : ""}</small></span>
-            <input type="range" min={-REACH} max={REACH} step={0.1} value={strength} onInput={(event) => setStrength(Number(event.currentTarget.value))} list="strengths" />
-            <span class="range-ends" aria-hidden="true"><span>−{REACH}</span><span>0</span><span>{REACH}</span></span>
-          </label>
+          {turns.length < MOST ? <button type="button" class="more" onClick={() => setTurns((old) => [...old, { ...(old.at(-1) ?? first), strength: 1 }])}>Turn another feature too</button> : null}
           <label>
             Temperature
             <select value={String(temperature)} onChange={(event) => setTemperature(Number(event.currentTarget.value))}>
@@ -100,13 +96,50 @@ function Bench({ source, about, address }: PageProps) {
       {result ? (
         <div class={`texts${busy ? " busy" : ""}`}>
           <Text title="As the model is" prompt={prompt} words={result.texts.baseline} other={result.texts.steered} />
-          <Text title={`With the feature at ${decimal(result.strength, 1)}`} prompt={prompt} words={result.texts.steered} other={result.texts.baseline} changed />
+          <Text title={told(result.turns)} prompt={prompt} words={result.texts.steered} other={result.texts.baseline} changed />
         </div>
       ) : (
         <p class="quiet">{busy ? "The model writes …" : "Type the beginning of a text."}</p>
       )}
-      <p class="note">Its decoder row is added to the stream at every position. One example is no evidence: what an intervention does in general has to be measured.</p>
+      <p class="note">Each feature’s decoder row is added to the stream at every position. One example is no evidence: what an intervention does in general has to be measured.</p>
     </>
+  );
+}
+
+const told = (turns: Turn[]) =>
+  turns.length === 1 ? `With the feature at ${decimal(turns[0]?.strength ?? 0, 1)}` : `With ${turns.length} features at ${turns.map((turn) => signed(turn.strength, 1)).join(", ")}`;
+
+/** One feature to turn: which, and how far. */
+function Knob(props: { source: Source; latents: Family[]; turn: Turn; number: number | null; change: (part: Partial<Turn>) => void; remove: (() => void) | null }) {
+  const { turn, change, number } = props;
+  const feature = useLoaded<Feature>(() => props.source.feature(turn.family, turn.unit), [turn.family, turn.unit]);
+  const size = props.latents.find((each) => each.name === turn.family)?.units ?? 1;
+  const which = number === null ? "" : ` ${number}`;
+  return (
+    <fieldset class="knob">
+      <legend class="sr">Feature{which}</legend>
+      <div class="row">
+        <label>
+          Dictionary
+          <select value={turn.family} onChange={(event) => change({ family: event.currentTarget.value, unit: 0 })}>
+            {props.latents.map((each) => <option>{each.name}</option>)}
+          </select>
+        </label>
+        <label>
+          Feature
+          <input type="number" min={0} max={size - 1} value={turn.unit} onChange={(event) => change({ unit: Math.max(0, Math.min(size - 1, Math.round(Number(event.currentTarget.value)))) })} />
+        </label>
+        <p class="chosen">
+          {feature.value ? <a href={featureAddress(turn.family, turn.unit)}><span class="where">{place(feature.value)}</span> <span class="what"><Label label={feature.value.label} /></span></a> : feature.error}
+        </p>
+        {props.remove ? <button type="button" class="more" aria-label={`Leave feature${which} as it is`} onClick={props.remove}>Remove</button> : null}
+      </div>
+      <label>
+        <span>Strength <output>{decimal(turn.strength, 1)}</output> <small>× its largest activation{feature.value ? `, ${short(feature.value.largest)}` : ""}</small></span>
+        <input type="range" min={-REACH} max={REACH} step={0.1} value={turn.strength} onInput={(event) => change({ strength: Number(event.currentTarget.value) })} />
+        <span class="range-ends" aria-hidden="true"><span>−{REACH}</span><span>0</span><span>{REACH}</span></span>
+      </label>
+    </fieldset>
   );
 }
 

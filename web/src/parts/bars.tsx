@@ -18,17 +18,24 @@ export function Label({ label }: { label: string | null }) {
 }
 
 /** A unit in a list of units: where it is, what it means, and one figure. */
-export function UnitLine(props: { unit: Glance; share: number; value: ComponentChildren }) {
+export function UnitLine(props: {
+  unit: Pick<Glance, "family" | "unit" | "index" | "side" | "label">;
+  share: number;
+  value: ComponentChildren;
+  /** On which token it fires, where that is told. */
+  on?: ComponentChildren;
+  tip?: string;
+}) {
   return (
     <li class="unit-line">
       <a href={featureAddress(props.unit.family, props.unit.unit)}>
-        <span class="where">{place(props.unit)}</span>
+        <span class="where">{place(props.unit)}{props.on ? <> on {props.on}</> : null}</span>
         <span class="what">
           <Label label={props.unit.label} />
         </span>
       </a>
-      <Bar share={props.share} />
-      <span class="value">{props.value}</span>
+      <Bar share={props.share} className={props.share < 0 ? "less" : ""} />
+      <span class="value" data-tip={props.tip}>{props.value}</span>
     </li>
   );
 }
