@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tomogram.circuits.discovery.scores import METHODS
-from tomogram.circuits.known import planted, reference, tracr
+from tomogram.circuits.known import induction, modular, planted, reference, siit, tracr
 from tomogram.circuits.known.case import Case
 from tomogram.circuits.known.measure import Measured, measure
 from tomogram.store.canonical import Json
@@ -22,6 +22,9 @@ def known_cases(*, pairs: int = PAIRS, seed: int = 0) -> tuple[Case, ...]:
     return (
         *tracr.cases(pairs=pairs, seed=seed),
         *planted.cases(pairs=pairs, seed=seed),
+        *induction.cases(pairs=pairs, seed=seed),
+        *modular.cases(pairs=pairs, seed=seed),
+        *siit.cases(pairs=pairs, seed=seed),
         *reference.cases(pairs=pairs, seed=seed),
     )
 

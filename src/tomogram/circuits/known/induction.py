@@ -1,0 +1,36 @@
+"""Induction: a trained two-layer model that repeats what it has read once.
+
+Olsson et al. 2022 ("In-context Learning and Induction Heads"): a head of the first layer tells each
+place what stood before it, and a head of the second looks for the place after the token it stands
+at. The lag is random: a fixed one is solved by counting places alone.
+"""
+
+from __future__ import annotations
+
+import random
+
+from tomogram.circuits.known.case import Case, trained_case
+from tomogram.circuits.known.small import Size, read
+
+NAME = "induction"
+SIZE = Size(vocabulary=48, context=48, width=64, heads=4, layers=2, hidden=64)
+SHORTEST, LONGEST = 4, 20
+"""Tokens before the repetition."""
+_ASKED = 12
+
+
+def drawn(rng: random.Random) -> tuple[int, ...]:
+    """Different tokens, and the first few of them again: the next one is known."""
+    lag = rng.randint(SHORTEST, _ASKED)
+    body = rng.sample(range(SIZE.vocabulary), lag)
+    return (*body, *body[: rng.randint(1, lag - 1)])
+
+
+def answer(prompt: tuple[int, ...]) -> int:
+    """What came after the earlier occurrence of the last token."""
+    return prompt[prompt.index(prompt[-1]) + 1]
+
+
+def cases(*, pairs: int = 32, seed: int = 0) -> tuple[Case, ...]:
+    """The trained model as a case."""
+    return (trained_case(NAME, "trained", read(NAME), drawn, pairs=pairs, seed=seed),)
