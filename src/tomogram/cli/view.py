@@ -16,6 +16,9 @@ def view(
     dictionaries: str = typer.Option(
         None, help="The dictionaries the scan was given, if it was: a folder, or OWNER/NAME."
     ),
+    graphs: list[Path] = typer.Option(
+        None, help="Graphs of `tomogram trace --out`, files or folders; DIR/graphs is always read."
+    ),
     port: int = typer.Option(None, help="Port on 127.0.0.1; 4747 or the next free one without it."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
     dtype: str = typer.Option("float32", help="float32 or bfloat16."),
@@ -27,12 +30,15 @@ def view(
 
     from tomogram.report.tomogram import open_tomogram
     from tomogram.viewer.content import Content
+    from tomogram.viewer.graphs import FOLDER, find
 
     content = Content(open_tomogram(folder))
+    own = folder / FOLDER
+    drawn = find([*([own] if own.is_dir() else []), *(graphs or [])])
     if export is not None:
         from tomogram.viewer.export import export as write
 
-        page = write(content, export)
+        page = write(content, export, drawn)
         typer.echo(dumps({"page": str(page)}) if json else page)
         return
 
@@ -42,7 +48,7 @@ def view(
     from tomogram.viewer.server import serve
 
     source = Source(model, dictionaries, device, dtype)
-    with serve(content, Lazily(content.tomogram, source), port) as server:
+    with serve(content, Lazily(content.tomogram, source), port, drawn) as server:
         address = f"http://127.0.0.1:{server.server_address[1]}/"
         line = dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)"
         print(line, flush=True)  # who reads it through a pipe waits for it

@@ -18,6 +18,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.viewer import bundle
 from tomogram.viewer.catalogue import Wanted
 from tomogram.viewer.content import Content
+from tomogram.viewer.graphs import Graphs
 from tomogram.viewer.guard import HEADERS, LOOKED_AT, refusal
 from tomogram.viewer.live import Lazily
 from tomogram.viewer.prompt import read_prompt
@@ -40,16 +41,19 @@ class Refused(Exception):
         self.status = status
 
 
-def serve(content: Content, live: Lazily, port: int | None = None) -> ThreadingHTTPServer:
+def serve(
+    content: Content, live: Lazily, port: int | None = None, graphs: Graphs | None = None
+) -> ThreadingHTTPServer:
     """A server that listens on 127.0.0.1; the caller runs `serve_forever` and closes it.
 
     Args:
         port: exactly this one, 0 for any that is free; `PORT` or the next free one when None.
+        graphs: what the circuit page shows.
 
     Raises:
         TomogramError: the port is taken.
     """
-    handler = type("Handler", (_Handler,), {"routes": _routes(content, live)})
+    handler = type("Handler", (_Handler,), {"routes": _routes(content, live, graphs or Graphs())})
     tried = range(PORT, PORT + _TRIES) if port is None else [port]
     for number in tried:
         try:
@@ -62,7 +66,7 @@ def serve(content: Content, live: Lazily, port: int | None = None) -> ThreadingH
 Routes = tuple[dict[str, Callable[[Json], Any]], dict[str, Callable[[Json], Any]]]
 
 
-def _routes(content: Content, live: Lazily) -> Routes:
+def _routes(content: Content, live: Lazily, graphs: Graphs) -> Routes:
     """What can be asked for: by GET with a query, by POST with a JSON body."""
 
     def find(query: Json) -> Any:
@@ -96,6 +100,12 @@ def _routes(content: Content, live: Lazily) -> Routes:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no such unit.")
         return found[key]
 
+    def graph(query: Json) -> Any:
+        try:
+            return graphs.one(query.get("name", ""))
+        except TomogramError as error:
+            raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+
     def prompt(body: Json) -> Any:
         found = live.use(lambda model: read_prompt(model, _text(body, "text")))
         keys = {(n, f[0]) for n, tokens in found["families"].items() for t in tokens for f in t}
@@ -128,6 +138,8 @@ def _routes(content: Content, live: Lazily) -> Routes:
             "/api/feature": feature,
             "/api/glance": glance,
             "/api/map": lambda query: content.map(),
+            "/api/graphs": lambda query: graphs.listing(),
+            "/api/graph": graph,
         },
         {"/api/prompt": prompt, "/api/steer": turned},
     )
