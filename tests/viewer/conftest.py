@@ -13,6 +13,7 @@ from tests.viewer.folder import write_model, write_scan
 from tomogram.models.model import Model
 from tomogram.report.tomogram import open_tomogram
 from tomogram.viewer.content import Content
+from tomogram.viewer.graphs import Graphs
 from tomogram.viewer.live import Lazily, Source
 from tomogram.viewer.server import serve
 
@@ -53,9 +54,11 @@ def port(content: Content, model_folder: Path) -> Iterator[int]:
 class serving:
     """A server in a thread for as long as the block runs; gives its port."""
 
-    def __init__(self, content: Content, model: str | None = None) -> None:
+    def __init__(
+        self, content: Content, model: str | None = None, graphs: Graphs | None = None
+    ) -> None:
         live = Lazily(content.tomogram, Source(model))
-        self.server = serve(content, live, 0)
+        self.server = serve(content, live, 0, graphs)
 
     def __enter__(self) -> int:
         Thread(target=self.server.serve_forever, daemon=True).start()

@@ -8,6 +8,7 @@ import { When } from "./parts/state";
 import { Tip } from "./parts/tip";
 import { useAddress } from "./router";
 import "./style.css";
+import "./style-circuit.css";
 
 const source = document.documentElement.dataset.source === "chunks" ? chunkSource() : serverSource();
 

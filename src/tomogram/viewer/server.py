@@ -22,6 +22,7 @@ from tomogram.viewer.graphs import Graphs
 from tomogram.viewer.guard import HEADERS, LOOKED_AT, refusal
 from tomogram.viewer.live import Lazily
 from tomogram.viewer.prompt import read_prompt
+from tomogram.viewer.silence import silence
 from tomogram.viewer.steer import steer
 
 PORT = 4747
@@ -113,6 +114,11 @@ def _routes(content: Content, live: Lazily, graphs: Graphs) -> Routes:
         found["labels"] = {f"{n}/{u}": row["label"] for (n, u), row in glances.items()}
         return found
 
+    def silenced(body: Json) -> Any:
+        found = graphs.graph(_text(body, "graph"))
+        factor = _number(body, "factor")
+        return live.use(lambda model: silence(model, found, _numbers(body, "nodes"), factor))
+
     def turned(body: Json) -> Any:
         family, unit = _text(body, "family"), int(_number(body, "unit"))
         row = content.catalogue.unit(family, unit)
@@ -141,7 +147,7 @@ def _routes(content: Content, live: Lazily, graphs: Graphs) -> Routes:
             "/api/graphs": lambda query: graphs.listing(),
             "/api/graph": graph,
         },
-        {"/api/prompt": prompt, "/api/steer": turned},
+        {"/api/prompt": prompt, "/api/silence": silenced, "/api/steer": turned},
     )
 
 
@@ -264,4 +270,11 @@ def _number(body: Json, name: str) -> float:
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(HTTPStatus.BAD_REQUEST, f"'{name}' must be a number.")
+    return value
+
+
+def _numbers(body: Json, name: str) -> list[int]:
+    value = body.get(name)
+    if not isinstance(value, list) or not all(type(each) is int for each in value):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"'{name}' must be a list of whole numbers.")
     return value

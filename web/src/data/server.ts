@@ -41,7 +41,10 @@ export function serverSource(): Source {
     glance: (family, unit) =>
       get(`api/glance?${new URLSearchParams({ family, unit: String(unit) })}`) as Promise<T.Glance>,
     map: () => get("api/map") as Promise<T.MapOfFeatures>,
+    graphs: () => get("api/graphs") as Promise<T.GraphEntry[]>,
+    graph: (name) => get(`api/graph?${new URLSearchParams({ name })}`) as Promise<T.CircuitGraph>,
     prompt: (text) => send("api/prompt", { text }) as Promise<T.PromptReading>,
+    silence: (order) => send("api/silence", order) as Promise<T.Silenced>,
     steer: (order) => send("api/steer", order) as Promise<T.Steered>,
   };
 }

@@ -8,7 +8,10 @@ export interface Source {
   feature(family: string, unit: number): Promise<T.Feature>;
   glance(family: string, unit: number): Promise<T.Glance>;
   map(): Promise<T.MapOfFeatures>;
+  graphs(): Promise<T.GraphEntry[]>;
+  graph(name: string): Promise<T.CircuitGraph>;
   prompt(text: string): Promise<T.PromptReading>;
+  silence(order: T.SilenceOrder): Promise<T.Silenced>;
   steer(order: T.SteerOrder): Promise<T.Steered>;
 }
 
