@@ -180,7 +180,7 @@ function Picture(props: PictureProps) {
   };
 
   return (
-    <svg ref={props.svg} class="circuit" width={place.width} height={place.height} viewBox={`0 0 ${place.width} ${place.height}`} role="group" aria-label={graph.title} onKeyDown={press} onPointerUp={release} onPointerLeave={() => look(null)}>
+    <svg ref={props.svg} class="circuit" width={place.width} height={place.height} viewBox={`0 0 ${place.width} ${place.height}`} role="group" aria-label={graph.title} onKeyDown={press} onPointerUp={release}>
       <g aria-hidden="true">
         {place.rows.map((row, i) => (
           <>
