@@ -93,11 +93,15 @@ def figures(found: Mapping[str, Any], truth: Mapping[str, Places]) -> dict[str, 
     ]
     for j, name in enumerate(names):
         best = int(f1[:, j].argmax()) if len(f1) else -1
-        print(f"{name:12} {len(truth[name]):6} tokens, best F1 {f1[best, j]:.2f} (mechanism {best})")
+        print(
+            f"{name:12} {len(truth[name]):6} tokens, best F1 {f1[best, j]:.2f} (mechanism {best})"
+        )
     faithful = np.array([each["faithfulness"]["value"] for each in mechanisms])
     result = {
         "behaviours found": Figure(len(matches) / len(names), target=0.8),
-        "behaviours found, with a faithful small circuit": Figure(len(good) / len(names), target=0.8),
+        "behaviours found, with a faithful small circuit": Figure(
+            len(good) / len(names), target=0.8
+        ),
         "best F1 of a behaviour, mean": figure(estimate(f1.max(0))),
         "mechanisms per planted behaviour": Figure(
             len(mechanisms) / len(names), target=LENGTH, at_least=False

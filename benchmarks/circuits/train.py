@@ -2,8 +2,8 @@
 
     python -m benchmarks.circuits.train induction modular siit-class-move siit-move-class
 
-writes `NAME.safetensors` (float16) into `src/tomogram/circuits/known/weights/`, or into `--out`. The
-same seed gives the same bits on the same kind of machine with the same number of threads. Every
+writes `NAME.safetensors` (float16) into `src/tomogram/circuits/known/weights/`, or into `--out`.
+The same seed gives the same bits on the same kind of machine with the same number of threads. Every
 hundred steps there is a checkpoint in `--work`; the same command goes on from it.
 """
 
@@ -82,14 +82,19 @@ def main() -> None:
         file = options.out / f"{name}.safetensors"
         write(trained.module, RECIPES[name].size, file)
         # What is shipped is what is checked: rounding is part of it.
-        found = {key: round(v, 4) for key, v in RECIPES[name].check(read_file(file, name=name)).items()}
+        found = {
+            key: round(v, 4) for key, v in RECIPES[name].check(read_file(file, name=name)).items()
+        }
         sha = hashlib.sha256(file.read_bytes()).hexdigest()
         facts = {"name": name, "seed": options.seed, "seconds": round(seconds), "sha256": sha}
         if options.json:
             print(json.dumps(facts | {"check": found}), flush=True)
         else:
             shares = ", ".join(f"{key} {value:.3f}" for key, value in found.items())
-            print(f"{name}: {shares}; {seconds:.0f} CPU seconds, {file.stat().st_size:,} bytes", flush=True)
+            print(
+                f"{name}: {shares}; {seconds:.0f} CPU seconds, {file.stat().st_size:,} bytes",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

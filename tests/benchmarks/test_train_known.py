@@ -1,4 +1,4 @@
-"""The training of known circuits: losses that fall, resuming to the same bits, interchange right."""
+"""The training of known circuits: losses fall, resuming gives the same bits, swaps are exact."""
 
 from __future__ import annotations
 
@@ -71,5 +71,7 @@ def test_a_short_training_learns(name: str, tmp_path: Path) -> None:
     recipe = replace(RECIPES[name], steps=150)
     fresh = wrap(untrained(recipe.size, 0), name=name)
     before = float(recipe.loss(fresh, torch.Generator().manual_seed(9)))
-    after = float(recipe.loss(training.train(recipe, 0, tmp_path), torch.Generator().manual_seed(9)))
+    after = float(
+        recipe.loss(training.train(recipe, 0, tmp_path), torch.Generator().manual_seed(9))
+    )
     assert after < 0.8 * before

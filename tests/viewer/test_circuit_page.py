@@ -55,7 +55,9 @@ def test_the_page_fits_and_passes_axe(
         for place in ("#/circuit", "#/circuit/texas"):
             opened.page.goto("about:blank")
             opened.page.goto(opened.base + place)
-            opened.page.wait_for_selector(".graph-list" if place.endswith("t") else ".circuit .node")
+            opened.page.wait_for_selector(
+                ".graph-list" if place.endswith("t") else ".circuit .node"
+            )
             assert violations(opened.page, axe) == []
             assert overflowing(opened.page, width) == []
         opened.close()

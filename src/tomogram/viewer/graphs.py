@@ -85,7 +85,6 @@ class Graphs:
         drawn: dict[str, Any] = shown({"name": name, **_drawn(graph, measured)})
         return drawn
 
-
     def graph(self, name: str) -> Graph:
         """A graph as it is in its file.
 
@@ -139,7 +138,8 @@ def _drawn(graph: Graph, measured: Scores) -> dict[str, Any]:
         "layers": graph.n_layers,
         "units": graph.units,
         "scores": {
-            name: _short(getattr(measured, name)) for name in ("replacement", "completeness", "kept")
+            name: _short(getattr(measured, name))
+            for name in ("replacement", "completeness", "kept")
         },
         "nodes": [
             {

@@ -60,7 +60,9 @@ def test_what_is_shipped_is_small() -> None:
 def test_the_induction_model_repeats_sequences_it_never_saw() -> None:
     rng = random.Random(17)
     prompts = [induction.drawn(rng) for _ in range(200)]
-    right = np.mean(np.array(said(read("induction"), prompts)) == list(map(induction.answer, prompts)))
+    right = np.mean(
+        np.array(said(read("induction"), prompts)) == list(map(induction.answer, prompts))
+    )
     assert right >= 0.97
 
 
@@ -73,10 +75,14 @@ def test_the_modular_model_adds_numbers_whose_sum_it_was_never_taught() -> None:
     assert right >= 0.97
 
 
-def test_the_induction_circuit_goes_from_a_head_of_the_first_layer_into_keys_of_the_second() -> None:
+def test_the_induction_circuit_goes_from_a_head_of_the_first_layer_into_keys_of_the_second() -> (
+    None
+):
     (case,) = induction.cases(pairs=16)
     found = truth(case)
-    assert any(name.startswith("a0.h") and "->a1.h" in name and name.endswith("<k>") for name in found)
+    assert any(
+        name.startswith("a0.h") and "->a1.h" in name and name.endswith("<k>") for name in found
+    )
     assert any(name.startswith("a1.h") and name.endswith("->logits") for name in found)
 
 

@@ -1,8 +1,8 @@
 """Modular: a trained one-layer model that adds two numbers by a modulus.
 
-Nanda et al. 2023 ("Progress measures for grokking via mechanistic interpretability"), with a smaller
-modulus and a larger share of the table, so that it generalises within minutes. All heads and the
-MLP take part, so its circuit is wide.
+Nanda et al. 2023 ("Progress measures for grokking via mechanistic interpretability"), with a
+smaller modulus and a larger share of the table, so that it generalises within minutes. Heads and
+the MLP may all take part: its circuit can be wide.
 """
 
 from __future__ import annotations

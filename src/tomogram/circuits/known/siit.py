@@ -1,8 +1,8 @@
 """SIIT: models trained so that given parts compute given variables, and all others do nothing.
 
-Strict interchange intervention training (Gupta et al. 2024, "InterpBench", section 3): swapping what
-the part of a variable writes for what it wrote on another prompt must change the answer as swapping
-the variable does in the program, and swapping any other part must change nothing.
+Strict interchange intervention training (Gupta et al. 2024, "InterpBench", section 3): swapping
+what the part of a variable writes for what it wrote on another prompt must change the answer as
+swapping the variable does in the program, and swapping any other part must change nothing.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def idle_parts(program: Program) -> tuple[str, ...]:
 
 def sites() -> tuple[Site, ...]:
     """Where the parts' outputs are captured and swapped."""
-    return tuple(Site(kind, layer) for layer in range(SIZE.layers) for kind in ("head_z", "mlp_out"))
+    return tuple(
+        Site(kind, layer) for layer in range(SIZE.layers) for kind in ("head_z", "mlp_out")
+    )
 
 
 def swapped(source: Run, parts: Mapping[str, Iterable[int]]) -> dict[Site, Intervention]:
@@ -138,8 +140,10 @@ def asked(logits: Float[Tensor, "batch pos token"]) -> Float[Tensor, "batch plac
 
 
 @torch.no_grad()
-def accuracies(model: Model, program: Program, *, rows: int = 512, seed: int = 1) -> dict[str, float]:
-    """Share of right answers: as it is, with each variable interchanged, with idle parts swapped."""
+def accuracies(
+    model: Model, program: Program, *, rows: int = 512, seed: int = 1
+) -> dict[str, float]:
+    """Share of right answers: as it is, with a variable interchanged, with idle parts swapped."""
     generator = torch.Generator().manual_seed(seed)
     base, other = (
         torch.randint(SIZE.vocabulary, (rows, SIZE.context), generator=generator) for _ in range(2)
