@@ -1,14 +1,14 @@
 // Attribution graphs: what led to a token, by token and layer, with what interventions measured of it.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
-import type { CircuitGraph, GraphEntry, Silenced } from "../data/types";
+import type { About, CircuitGraph, GraphEntry, GraphNode, Silenced } from "../data/types";
 import { type Group, joined, keptEdges, keptNodes, merged, type Shown, type Wire, wires } from "../graph/kept";
 import { curve, GUTTER, layout, nearest, type Placed } from "../graph/layout";
 import { asFile, download } from "../graph/save";
 import { useHeading, useLoaded } from "../hooks";
 import { Failure, When } from "../parts/state";
 import { noteQuery } from "../router";
-import { alone, decimal, percent, plural, short, signed } from "../words";
+import { alone, decimal, featureAddress, percent, plural, short, signed } from "../words";
 
 const STATES = { passed: "passed its check", failed: "fails its check", unchecked: "not checked", damaged: "cannot be read" };
 
@@ -24,7 +24,7 @@ export function CircuitPage({ source, about, address }: PageProps) {
       <When loaded={listing}>{(found) => <Listing found={found} name={name} />}</When>
       {name ? (
         <When loaded={graph} waiting="Reading the graph …">
-          {(found) => (found && found.name === name ? <Drawing key={name} graph={found} pins={address.query.get("pins") ?? ""} spell={source.vocabulary} silence={silence} /> : null)}
+          {(found) => (found && found.name === name ? <Drawing key={name} graph={found} about={about} pins={address.query.get("pins") ?? ""} spell={source.vocabulary} silence={silence} /> : null)}
         </When>
       ) : null}
     </>
@@ -57,7 +57,7 @@ function Listing({ found, name }: { found: GraphEntry[]; name: string }) {
 
 type Silence = ((nodes: number[], factor: number) => Promise<Silenced>) | null;
 
-function Drawing(props: { graph: CircuitGraph; pins: string; spell: () => Promise<string[]>; silence: Silence }) {
+function Drawing(props: { graph: CircuitGraph; about: About; pins: string; spell: () => Promise<string[]>; silence: Silence }) {
   const { graph } = props;
   const [nodeShare, setNodeShare] = useState(graph.nodes.length > 160 ? 0.6 : 0.8);
   const [edgeShare, setEdgeShare] = useState(0.6);
@@ -121,7 +121,7 @@ function Drawing(props: { graph: CircuitGraph; pins: string; spell: () => Promis
         <div class="scroll graph" tabIndex={0} role="region" aria-label="The graph">
           <Picture graph={graph} place={place} drawn={drawn} groups={together ? [] : groups} at={at} look={setAt} isPinned={isPinned} toggle={toggle} join={join} measured={(wire) => check(wire) !== undefined} svg={svg} />
         </div>
-        <Details graph={graph} looked={looked ?? shown.find(isPinned) ?? null} drawn={drawn} check={check} look={(each) => setAt(each.key)} />
+        <Details page={(node) => pageOf(node, graph, props.about)} looked={looked ?? shown.find(isPinned) ?? null} drawn={drawn} check={check} look={(each) => setAt(each.key)} />
       </section>
       <Pinned graph={graph} pinned={pinned} clear={() => setPinned(new Set())} silence={props.silence} spell={props.spell} />
       <Supernodes graph={graph} groups={groups} change={setGroups} />
@@ -251,9 +251,18 @@ const clipped = (word: string, width: number) => {
 
 type Check = (wire: Wire) => { predicted: number; frozen: number; direct: number; slope: number; live: number } | undefined;
 
-function Details(props: { graph: CircuitGraph; looked: Shown | null; drawn: Wire[]; check: Check; look: (each: Shown) => void }) {
+/** The address of a neuron's own page, where the scan is of the graph's model and has it. */
+function pageOf(node: GraphNode, graph: CircuitGraph, about: About): string | null {
+  const family = about.families.find((each) => each.kind === "neuron" && each.layer === node.layer);
+  if (node.kind !== "neuron" || graph.digest !== about.model.digest || !family) return null;
+  // The second half of a family holds the negative sides.
+  return featureAddress(family.name, node.unit + (node.value < 0 ? family.units / 2 : 0));
+}
+
+function Details(props: { page: (node: GraphNode) => string | null; looked: Shown | null; drawn: Wire[]; check: Check; look: (each: Shown) => void }) {
   const { looked, drawn } = props;
   if (!looked) return <p class="note">Point at a node: what drives it and what it drives is told here.</p>;
+  const page = looked.members.length === 1 ? props.page(looked.node) : null;
   const strongest = (found: Wire[]) => [...found].sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight)).slice(0, 8);
   const sides: [string, Wire[], (wire: Wire) => Shown][] = [
     ["What drives it", strongest(drawn.filter((wire) => wire.to.key === looked.key)), (wire) => wire.from],
@@ -262,6 +271,7 @@ function Details(props: { graph: CircuitGraph; looked: Shown | null; drawn: Wire
   return (
     <div class="node-details">
       <h3>{looked.name}</h3>
+      {page ? <p><a href={page}>Its own page</a></p> : null}
       <p class="quiet">value {short(looked.node.value)}, influence {short(looked.node.influence)}{looked.members.length > 1 ? `, ${plural(looked.members.length, "node")}` : ""}</p>
       <div class="grid firing">
         {sides.map(([title, found, end]) => (
