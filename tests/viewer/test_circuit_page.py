@@ -10,7 +10,7 @@ import pytest
 
 from tests.viewer.conftest import serving
 from tests.viewer.test_browser import Opened, axe, overflowing, until, violations
-from tomogram.circuits.graph.export import document, write_graph
+from tomogram.circuits.graph.export import document, read_graph, write_graph
 from tomogram.circuits.graph.scores import prune, scores
 from tomogram.circuits.graph.targets import Likely
 from tomogram.circuits.graph.trace import Limits
@@ -107,6 +107,24 @@ def test_a_node_dragged_onto_another_makes_a_supernode(window: Opened) -> None:
     page.wait_for_selector(".check input:checked")
     until(page, f"document.querySelectorAll('.circuit .node').length < {before}")
     assert page.locator(".group-list li").count() in (groups, groups + 1)
+
+
+def test_edited_supernodes_are_saved_in_a_file_that_is_read_again(
+    window: Opened, tmp_path: Path, graphs: Graphs
+) -> None:
+    page = window.page
+    nodes = page.locator(".circuit .node.neuron")
+    nodes.nth(0).drag_to(nodes.nth(nodes.count() - 1))
+    page.wait_for_selector(".group-list input")
+    page.locator(".group-list input").last.fill("my own name")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save the graph with these supernodes").click()
+    waiting.value.save_as(tmp_path / "edited.json")
+    edited, _ = read_graph(tmp_path / "edited.json")
+    (own,) = [each for each in edited.supernodes if each.label == "my own name"]
+    assert len(own.nodes) > 1
+    before = graphs.graph("texas")
+    assert (edited.edges != before.edges).nnz == 0
 
 
 def test_pinned_neurons_are_changed_in_the_running_model(window: Opened) -> None:

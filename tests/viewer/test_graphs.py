@@ -78,7 +78,14 @@ def test_graphs_come_over_the_wire(folder: Path, content: Content, model_folder:
         assert names == ["broken", "by-hand", "traced"]
         status, _, data = ask(port, "/api/graph?name=by-hand")
         assert (status, len(json.loads(data)["nodes"])) == (200, 5)
-        for wrong in ("/api/graph?name=nothing", "/api/graph", "/api/graph?name=broken"):
+        saved = json.loads(ask(port, "/api/graph-file?name=by-hand")[2])
+        assert saved == json.loads((folder / "by-hand.json").read_bytes())
+        for wrong in (
+            "/api/graph-file?name=broken",
+            "/api/graph?name=nothing",
+            "/api/graph",
+            "/api/graph?name=broken",
+        ):
             status, _, data = ask(port, wrong)
             assert status == 404
             assert json.loads(data)["error"].endswith(".")

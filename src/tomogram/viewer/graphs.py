@@ -79,21 +79,34 @@ class Graphs:
         Raises:
             TomogramError: there is no such graph, or it cannot be read.
         """
-        if name not in self._by_name:
-            raise TomogramError("There is no such graph.")
-        graph, measured = _read(self._by_name[name])
-        drawn: dict[str, Any] = shown({"name": name, **_drawn(graph, measured)})
+        path = self._path(name)
+        graph, measured = _read(path)
+        own = "tomogram" in read_json(path)
+        drawn: dict[str, Any] = shown({"name": name, "own": own, **_drawn(graph, measured)})
         return drawn
 
     def graph(self, name: str) -> Graph:
-        """A graph as it is in its file.
+        """A graph with all that its file holds.
 
         Raises:
             TomogramError: there is no such graph, or it cannot be read.
         """
+        return _read(self._path(name))[0]
+
+    def file(self, name: str) -> Any:
+        """The JSON of a graph's file; of files of ours, nodes are in the order of `one`.
+
+        Raises:
+            TomogramError: there is no such graph, or it cannot be read.
+        """
+        path = self._path(name)
+        _read(path)
+        return read_json(path)
+
+    def _path(self, name: str) -> Path:
         if name not in self._by_name:
             raise TomogramError("There is no such graph.")
-        return _read(self._by_name[name])[0]
+        return self._by_name[name]
 
 
 def find(paths: Sequence[Path]) -> Graphs:

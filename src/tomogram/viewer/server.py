@@ -101,11 +101,14 @@ def _routes(content: Content, live: Lazily, graphs: Graphs) -> Routes:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no such unit.")
         return found[key]
 
-    def graph(query: Json) -> Any:
-        try:
-            return graphs.one(query.get("name", ""))
-        except TomogramError as error:
-            raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+    def graph(read: Callable[[str], Any]) -> Callable[[Json], Any]:
+        def answer(query: Json) -> Any:
+            try:
+                return read(query.get("name", ""))
+            except TomogramError as error:
+                raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+
+        return answer
 
     def prompt(body: Json) -> Any:
         found = live.use(lambda model: read_prompt(model, _text(body, "text")))
@@ -145,7 +148,8 @@ def _routes(content: Content, live: Lazily, graphs: Graphs) -> Routes:
             "/api/glance": glance,
             "/api/map": lambda query: content.map(),
             "/api/graphs": lambda query: graphs.listing(),
-            "/api/graph": graph,
+            "/api/graph": graph(graphs.one),
+            "/api/graph-file": graph(graphs.file),
         },
         {"/api/prompt": prompt, "/api/silence": silenced, "/api/steer": turned},
     )

@@ -70,6 +70,7 @@ export function chunkSource(): Source {
     graphs,
     graph,
     prompt: live,
+    graphFile: live,
     silence: live,
     steer: live,
   };

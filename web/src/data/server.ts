@@ -43,6 +43,7 @@ export function serverSource(): Source {
     map: () => get("api/map") as Promise<T.MapOfFeatures>,
     graphs: () => get("api/graphs") as Promise<T.GraphEntry[]>,
     graph: (name) => get(`api/graph?${new URLSearchParams({ name })}`) as Promise<T.CircuitGraph>,
+    graphFile: (name) => ask(`api/graph-file?${new URLSearchParams({ name })}`) as Promise<T.GraphFile>,
     prompt: (text) => send("api/prompt", { text }) as Promise<T.PromptReading>,
     silence: (order) => send("api/silence", order) as Promise<T.Silenced>,
     steer: (order) => send("api/steer", order) as Promise<T.Steered>,

@@ -10,6 +10,7 @@ export interface Source {
   map(): Promise<T.MapOfFeatures>;
   graphs(): Promise<T.GraphEntry[]>;
   graph(name: string): Promise<T.CircuitGraph>;
+  graphFile(name: string): Promise<T.GraphFile>;
   prompt(text: string): Promise<T.PromptReading>;
   silence(order: T.SilenceOrder): Promise<T.Silenced>;
   steer(order: T.SteerOrder): Promise<T.Steered>;

@@ -194,6 +194,8 @@ export interface Checked {
 
 export interface CircuitGraph {
   name: string;
+  /** Whether the file is of this package, with its nodes in this order. */
+  own: boolean;
   title: string;
   model: string;
   digest: string;
@@ -215,6 +217,12 @@ export interface CircuitGraph {
     paths: Checked[];
     whole: { full: number; empty: number; kept: number; value: number; cpr: number; cmd: number } | null;
   } | null;
+}
+
+/** What a saved graph's file holds, as far as the page changes it. */
+export interface GraphFile {
+  qParams: Record<string, unknown>;
+  nodes: { node_id: string }[];
 }
 
 export interface GraphEntry {

@@ -1,7 +1,7 @@
 // Attribution graphs: what led to a token, by token and layer, with what interventions measured of it.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
-import type { About, CircuitGraph, GraphEntry, GraphNode, Silenced } from "../data/types";
+import type { About, CircuitGraph, GraphEntry, GraphFile, GraphNode, Silenced } from "../data/types";
 import { type Group, joined, keptEdges, keptNodes, merged, type Shown, type Wire, wires } from "../graph/kept";
 import { curve, GUTTER, layout, nearest, type Placed } from "../graph/layout";
 import { asFile, download } from "../graph/save";
@@ -24,7 +24,7 @@ export function CircuitPage({ source, about, address }: PageProps) {
       <When loaded={listing}>{(found) => <Listing found={found} name={name} />}</When>
       {name ? (
         <When loaded={graph} waiting="Reading the graph …">
-          {(found) => (found && found.name === name ? <Drawing key={name} graph={found} about={about} pins={address.query.get("pins") ?? ""} spell={source.vocabulary} silence={silence} /> : null)}
+          {(found) => (found && found.name === name ? <Drawing key={name} graph={found} about={about} pins={address.query.get("pins") ?? ""} file={about.live || !found.own ? null : () => source.graphFile(name)} spell={source.vocabulary} silence={silence} /> : null)}
         </When>
       ) : null}
     </>
@@ -57,7 +57,7 @@ function Listing({ found, name }: { found: GraphEntry[]; name: string }) {
 
 type Silence = ((nodes: number[], factor: number) => Promise<Silenced>) | null;
 
-function Drawing(props: { graph: CircuitGraph; about: About; pins: string; spell: () => Promise<string[]>; silence: Silence }) {
+function Drawing(props: { graph: CircuitGraph; about: About; pins: string; file: (() => Promise<GraphFile>) | null; spell: () => Promise<string[]>; silence: Silence }) {
   const { graph } = props;
   const [nodeShare, setNodeShare] = useState(graph.nodes.length > 160 ? 0.6 : 0.8);
   const [edgeShare, setEdgeShare] = useState(0.6);
@@ -124,7 +124,7 @@ function Drawing(props: { graph: CircuitGraph; about: About; pins: string; spell
         <Details page={(node) => pageOf(node, graph, props.about)} looked={looked ?? shown.find(isPinned) ?? null} drawn={drawn} check={check} look={(each) => setAt(each.key)} />
       </section>
       <Pinned graph={graph} pinned={pinned} clear={() => setPinned(new Set())} silence={props.silence} spell={props.spell} />
-      <Supernodes graph={graph} groups={groups} change={setGroups} />
+      <Supernodes graph={graph} groups={groups} change={setGroups} file={props.file} />
       <Proof graph={graph} look={(node) => setAt(shown.find((each) => each.members.includes(node))?.key ?? null)} />
     </>
   );
@@ -347,8 +347,15 @@ function Pinned(props: { graph: CircuitGraph; pinned: Set<number>; clear: () => 
   );
 }
 
-function Supernodes(props: { graph: CircuitGraph; groups: Group[]; change: (groups: Group[]) => void }) {
+function Supernodes(props: { graph: CircuitGraph; groups: Group[]; change: (groups: Group[]) => void; file: (() => Promise<GraphFile>) | null }) {
+  const { file } = props;
   if (!props.groups.length) return null;
+  const save = async () => {
+    const content = await file?.();
+    if (!content) return;
+    content.qParams.supernodes = props.groups.map((group) => [group.label, ...group.nodes.map((node) => content.nodes[node]?.node_id ?? "")]);
+    download(JSON.stringify(content), `${props.graph.name}.json`, "application/json");
+  };
   return (
     <section aria-labelledby="supernodes">
       <h2 id="supernodes">Supernodes</h2>
@@ -363,6 +370,7 @@ function Supernodes(props: { graph: CircuitGraph; groups: Group[]; change: (grou
           </li>
         ))}
       </ul>
+      {file ? <button type="button" class="action" onClick={save}>Save the graph with these supernodes</button> : null}
     </section>
   );
 }
