@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from tomogram.circuits.discovery.behaviours import Predictions, predictions, propose
+from tomogram.circuits.discovery.behaviours import Predictions, predictions, propose, settled
 from tomogram.circuits.known import induction
 from tomogram.circuits.known.small import read
 from tomogram.models.model import Model
+from tomogram.models.sites import Site
 from tomogram.text.packing import PackedText
 
 ROWS, DOCUMENT = 40, 16
@@ -40,14 +41,45 @@ def found(model: Model, text: PackedText) -> Predictions:
     return predictions(model, text, longest=DOCUMENT)
 
 
-def test_predictions_are_where_the_text_comes_back(found: Predictions, text: PackedText) -> None:
-    assert len(found.token) > ROWS
+def test_the_text_is_predicted_where_it_comes_back(found: Predictions, text: PackedText) -> None:
     offset = found.position % DOCUMENT
-    # Before it comes back nothing can be known.
-    assert (offset >= 7).mean() > 0.9
-    asked = offset < DOCUMENT - 1
-    said = text.tokens[found.row[asked], found.position[asked] + 1]
-    assert (said == found.token[asked]).mean() > 0.9
+    back = (offset >= 8) & (offset < DOCUMENT - 1)
+    said = text.tokens[found.row[back], found.position[back] + 1]
+    assert (said == found.token[back]).mean() > 0.9
+    # Seven places of every document that has its beginning.
+    assert back.sum() > 0.9 * 7 * (2 * ROWS + 1)
+
+
+def test_descriptions_have_length_one_and_the_parts_add_up_to_the_logit(
+    model: Model, found: Predictions, text: PackedText
+) -> None:
+    np.testing.assert_allclose(np.linalg.norm(found.stream, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found.added, axis=1), 1, rtol=1e-5)
+    # By hand for one of them: what all parts add is the stream along the token's direction.
+    row, place, token = int(found.row[-1]), int(found.position[-1]), int(found.token[-1])
+    last = Site("resid_post", model.n_layers - 1)
+    run = model.run(torch.from_numpy(text.tokens[row : row + 1]).long(), capture=[last])
+    along = model.unembedding[:, token] - model.unembedding.mean(1)
+    embedded = model.run(
+        torch.from_numpy(text.tokens[row : row + 1]).long(), capture=[Site("resid_pre", 0)]
+    )[Site("resid_pre", 0)]
+    whole = float(run[last][0, place] @ along)
+    first = float(embedded[0, place] @ along)
+    # Biases of attention belong to no head and are left out of the sum.
+    biases = sum(float(block.attn.c_proj.bias @ along) for block in model.module.transformer.h)
+    scale = first / found.added[-1, 0]
+    assert float(found.added[-1].sum()) * scale == pytest.approx(whole - biases, rel=1e-3)
+
+
+def test_what_two_tokens_settle_is_not_open() -> None:
+    prompts = [(9, 1, 2)] * 8 + [(9, 3, 4)] * 8 + [(7, 5, 6)]
+    tokens = np.array([3] * 8 + [1, 2] * 4 + [8])
+    empty = np.zeros((17, 1), np.float32)
+    found = Predictions(np.arange(17), np.arange(17), tokens, empty, empty, tuple(prompts))
+    share = settled(found)
+    np.testing.assert_allclose(share[:8], 1)
+    np.testing.assert_allclose(share[8:16], 3 / 7)
+    assert share[16] == 0
 
 
 def test_prompts_are_the_documents_up_to_there(found: Predictions, text: PackedText) -> None:

@@ -2,7 +2,8 @@
 
 Olsson et al. 2022 ("In-context Learning and Induction Heads"): a head of the first layer tells each
 place what stood before it, and a head of the second looks for the place after the token it stands
-at. The lag is random: a fixed one is solved by counting places alone.
+at. The lag is random, and so is where a sequence begins: what is fixed is solved by counting places
+alone.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from tomogram.circuits.known.small import Size, read
 
 NAME = "induction"
 SIZE = Size(vocabulary=48, context=48, width=64, heads=4, layers=2, hidden=64)
-SHORTEST, LONGEST = 4, 20
+SHORTEST, LONGEST = 4, 16
 """Tokens before the repetition."""
-_ASKED = 12
+BEGINS = (14, 34)
+"""Where the second of two sequences begins in training, so that places alone say nothing."""
+_ASKED = 10
 
 
 def drawn(rng: random.Random) -> tuple[int, ...]:
-    """Different tokens, and the first few of them again: the next one is known."""
-    lag = rng.randint(SHORTEST, _ASKED)
-    body = rng.sample(range(SIZE.vocabulary), lag)
-    return (*body, *body[: rng.randint(1, lag - 1)])
+    """Tokens of no use, different ones, and the first of these again: the next one is known."""
+    lag, before = rng.randint(SHORTEST, _ASKED), rng.randint(0, 6)
+    tokens = rng.sample(range(SIZE.vocabulary), before + lag)
+    body = tokens[before:]
+    return (*tokens, *body[: rng.randint(1, lag - 1)])
 
 
 def answer(prompt: tuple[int, ...]) -> int:
