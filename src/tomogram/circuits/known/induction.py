@@ -19,15 +19,17 @@ SHORTEST, LONGEST = 4, 16
 """Tokens before the repetition."""
 BEGINS = (14, 34)
 """Where the second of two sequences begins in training, so that places alone say nothing."""
-_ASKED = 10
+_FIRST, _ASKED = (14, 20), 8
+"""How long the first sequence of a prompt is, and how many tokens the second has at most."""
 
 
 def drawn(rng: random.Random) -> tuple[int, ...]:
-    """Tokens of no use, different ones, and the first of these again: the next one is known."""
-    lag, before = rng.randint(SHORTEST, _ASKED), rng.randint(0, 6)
-    tokens = rng.sample(range(SIZE.vocabulary), before + lag)
-    body = tokens[before:]
-    return (*tokens, *body[: rng.randint(1, lag - 1)])
+    """A sequence that comes back, then another and the first few of it again: what is next?"""
+    long, lags = rng.randint(*_FIRST), [rng.randint(SHORTEST, _ASKED) for _ in range(2)]
+    tokens = rng.sample(range(SIZE.vocabulary), sum(lags))
+    first, second = tokens[: lags[0]], tokens[lags[0] :]
+    opening = [first[place % lags[0]] for place in range(long)]
+    return (*opening, *second, *second[: rng.randint(1, lags[1] - 1)])
 
 
 def answer(prompt: tuple[int, ...]) -> int:
