@@ -392,6 +392,7 @@ function Proof({ graph, look }: { graph: CircuitGraph; look: (node: number) => v
       <p class="intro">A sample of the lines, each taken away in the model itself: what the graph predicts to the right, what was measured upwards.</p>
       <div class="split">
         <Scatter edges={edges} />
+        <div class="scroll agreements" tabIndex={0} role="region" aria-label="Agreement of what was predicted and measured">
         <table>
           <thead><tr><th scope="col">over {plural(edges.length, "line")}</th><th scope="col">Spearman</th><th scope="col">signs</th><th scope="col">slope</th></tr></thead>
           <tbody>
@@ -400,6 +401,7 @@ function Proof({ graph, look }: { graph: CircuitGraph; look: (node: number) => v
             ))}
           </tbody>
         </table>
+        </div>
       </div>
       {proof.whole ? (
         <p class="note">The kept part alone ({percent(proof.whole.kept)} of what writes) gives {decimal(proof.whole.value)} of the target, where 0 is {signed(proof.whole.empty)} with nothing and 1 is {signed(proof.whole.full)} with all. CPR {decimal(proof.whole.cpr)}, CMD {decimal(proof.whole.cmd)}.</p>
