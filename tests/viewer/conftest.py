@@ -13,6 +13,7 @@ from tests.viewer.folder import write_model, write_scan
 from tomogram.models.model import Model
 from tomogram.pipeline.searching import Search, open_search
 from tomogram.viewer.content import Content
+from tomogram.viewer.graphs import Graphs
 from tomogram.viewer.live import Live
 from tomogram.viewer.routes import routes
 from tomogram.viewer.server import serve
@@ -60,8 +61,8 @@ def port(content: Content) -> Iterator[int]:
 class serving:
     """A server in a thread for as long as the block runs; gives its port."""
 
-    def __init__(self, content: Content) -> None:
-        self.server = serve(routes(content, Live(content.search)), 0)
+    def __init__(self, content: Content, graphs: Graphs | None = None) -> None:
+        self.server = serve(routes(content, Live(content.search), graphs), 0)
 
     def __enter__(self) -> int:
         Thread(target=self.server.serve_forever, daemon=True).start()

@@ -9,6 +9,7 @@ import { When } from "./parts/state";
 import { Tip } from "./parts/tip";
 import { useAddress } from "./router";
 import "./style.css";
+import "./style-circuit.css";
 
 const sources = { chunks: chunkSource, frame: frameSource, server: serverSource };
 const source = sources[document.documentElement.dataset.source as keyof typeof sources]();

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import type { Source } from "./data/source";
 import type { About } from "./data/types";
+import { CircuitPage } from "./pages/circuit";
 import { FeaturePage } from "./pages/feature";
 import { FeaturesPage } from "./pages/features";
 import { MapPage } from "./pages/map";
@@ -29,6 +30,7 @@ export const pages: Page[] = [
   { name: "features", rail: "Features", component: FeaturesPage },
   { name: "feature", component: FeaturePage },
   { name: "map", rail: "Map", component: MapPage },
+  { name: "circuit", rail: "Circuits", component: CircuitPage },
   { name: "prompt", rail: "Prompt", component: PromptPage },
   { name: "steer", rail: "Steer", component: SteerPage },
   { name: "quality", rail: "Quality", component: QualityPage },

@@ -19,6 +19,9 @@ def view(
     encoder: str = typer.Option(
         None, help="Sentence encoder, to search by meaning: a folder, or a name in the cache."
     ),
+    graphs: list[Path] = typer.Option(
+        None, help="Graphs of `tomogram trace --out`, files or folders; DIR/graphs is always read."
+    ),
     port: int = typer.Option(None, help="Port on 127.0.0.1; 4747 or the next free one without it."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
     dtype: str = typer.Option("float32", help="float32 or bfloat16."),
@@ -31,13 +34,16 @@ def view(
     from tomogram.pipeline.searching import Search
     from tomogram.report.tomogram import open_tomogram
     from tomogram.viewer.content import Content
+    from tomogram.viewer.graphs import FOLDER, find
 
     search = Search(open_tomogram(folder), model, dictionaries, encoder, device, dtype)
     content = Content(search)
+    own = folder / FOLDER
+    drawn = find([*([own] if own.is_dir() else []), *(graphs or [])])
     if export is not None:
         from tomogram.viewer.export import export as write
 
-        page = write(content, export)
+        page = write(content, export, drawn)
         typer.echo(dumps({"page": str(page)}) if json else page)
         return
 
@@ -47,7 +53,7 @@ def view(
     from tomogram.viewer.routes import routes
     from tomogram.viewer.server import serve
 
-    with serve(routes(content, Live(search)), port) as server:
+    with serve(routes(content, Live(search), drawn), port) as server:
         address = f"http://127.0.0.1:{server.server_address[1]}/"
         line = dumps({"address": address}) if json else f"{address}  (Ctrl-C ends it)"
         print(line, flush=True)  # who reads it through a pipe waits for it

@@ -27,7 +27,7 @@ from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 from tomogram.text.sampled import sample
 
-VERSION = 1
+VERSION = 2
 CLUSTERS, PAIRS, TOKENS, CONTEXT = 40, 24, 40_000, 256
 SAME = 0.8
 """Circuits that share this much of their edges (Jaccard) are one mechanism."""

@@ -17,6 +17,7 @@ from tomogram.store.atomic import write_bytes
 from tomogram.store.errors import TomogramError
 from tomogram.viewer import bundle
 from tomogram.viewer.content import Content
+from tomogram.viewer.graphs import Graphs
 
 CHUNK = 100
 """Units in a file."""
@@ -30,8 +31,11 @@ POLICY = (
 )
 
 
-def export(content: Content, folder: Path) -> Path:
+def export(content: Content, folder: Path, graphs: Graphs | None = None) -> Path:
     """Write the pages below a folder that is new, empty, or an earlier export; returns the page.
+
+    Args:
+        graphs: what the circuit page shows; those that cannot be read are only named.
 
     Raises:
         TomogramError: the folder holds something else, or cannot be written.
@@ -48,6 +52,7 @@ def export(content: Content, folder: Path) -> Path:
     _chunk(folder, "vocabulary", content.vocabulary())
     _chunk(folder, "listing", list(content.searched()))
     _chunk(folder, "map", content.map())
+    _graphs(graphs or Graphs(), folder)
     total = sum(group.units for group in groups)
     with progress.task("pages", total=total, unit="features") as task:
         for number, group in enumerate(groups):
@@ -55,6 +60,15 @@ def export(content: Content, folder: Path) -> Path:
     # Last, so that an export cut short does not look whole.
     write_bytes(index, bundle.index("chunks", POLICY))
     return index
+
+
+def _graphs(graphs: Graphs, folder: Path) -> None:
+    """The list of graphs, and each in a file under its number in the list."""
+    listing = graphs.listing()
+    _chunk(folder, "graphs", listing)
+    for number, each in enumerate(listing):
+        if each["state"] != "damaged":
+            _chunk(folder, f"graph-{number}", graphs.one(graphs.files[number].stem))
 
 
 def _family(

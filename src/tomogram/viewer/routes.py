@@ -11,8 +11,10 @@ from typing import Any
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.catalogue import Wanted
 from tomogram.viewer.content import Content
+from tomogram.viewer.graphs import Graphs
 from tomogram.viewer.live import Live
 from tomogram.viewer.prompt import read_text
+from tomogram.viewer.silence import silence
 from tomogram.viewer.steer import Turn, steer
 
 Json = dict[str, Any]
@@ -51,8 +53,9 @@ class Routes:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
-def routes(content: Content, live: Live) -> Routes:
-    """Everything that can be asked about one scan."""
+def routes(content: Content, live: Live, graphs: Graphs | None = None) -> Routes:
+    """Everything that can be asked about one scan, and about graphs for the circuit page."""
+    drawn = graphs or Graphs()
 
     def listing(query: Json) -> Any:
         try:
@@ -95,6 +98,20 @@ def routes(content: Content, live: Live) -> Routes:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no such unit.")
         return found[key]
 
+    def graph(read: Callable[[str], Any]) -> Callable[[Json], Any]:
+        def answer(query: Json) -> Any:
+            try:
+                return read(query.get("name", ""))
+            except TomogramError as error:
+                raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+
+        return answer
+
+    def silenced(body: Json) -> Any:
+        found = drawn.graph(_text(body, "graph"))
+        nodes, factor = _numbers(body, "nodes"), _number(body, "factor")
+        return live.use(lambda search: silence(search.model, found, nodes, factor))
+
     def prompt(body: Json) -> Any:
         text = _text(body, "text")
         target = None if body.get("target") is None else int(_number(body, "target"))
@@ -131,8 +148,11 @@ def routes(content: Content, live: Live) -> Routes:
             "/api/feature": feature,
             "/api/glance": glance,
             "/api/map": lambda query: content.map(),
+            "/api/graphs": lambda query: drawn.listing(),
+            "/api/graph": graph(drawn.one),
+            "/api/graph-file": graph(drawn.file),
         },
-        {"/api/prompt": prompt, "/api/steer": turned},
+        {"/api/prompt": prompt, "/api/silence": silenced, "/api/steer": turned},
     )
 
 
@@ -158,4 +178,11 @@ def _number(body: Json, name: str) -> float:
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise Refused(HTTPStatus.BAD_REQUEST, f"'{name}' must be a number.")
+    return value
+
+
+def _numbers(body: Json, name: str) -> list[int]:
+    value = body.get(name)
+    if not isinstance(value, list) or not all(type(each) is int for each in value):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"'{name}' must be a list of whole numbers.")
     return value

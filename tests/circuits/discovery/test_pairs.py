@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from tests.models.families import CONTEXT, VOCAB
+from tomogram.circuits.discovery.edges import edge_graph
 from tomogram.circuits.discovery.pairs import Pair, batches, read_pairs
+from tomogram.circuits.discovery.scores import METHODS, score
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.reference import path as reference
@@ -80,12 +84,35 @@ def test_texts_get_the_models_own_answers(tmp_path: Path) -> None:
         read_pairs(written(tmp_path, line | {"answer": "zzz", "other": "Columbus"}), model)
 
 
-def test_batches_hold_pairs_of_one_length_and_each_pair_once(llama: Model) -> None:
-    pairs = [Pair((1,) * n, (2,) * n, 3, 4) for n in (2, 5, 2, 2, 5, 7)]
-    found = batches(pairs, tokens=5)
-    assert sorted(row for batch in found for row in batch.rows) == list(range(6))
-    assert all(len(pairs[row].clean) == b.clean.shape[1] for b in found for row in b.rows)
-    assert max(b.clean.numel() for b in found) <= 7  # a pair that is too long goes alone
-    assert [int(p) for b in found for p in b.position] == [
-        b.clean.shape[1] - 1 for b in found for _ in b.rows
-    ]
+def test_batches_hold_each_pair_once_and_pad_little() -> None:
+    lengths = (2, 5, 2, 2, 5, 7, 4)
+    pairs = [Pair((1,) * (n - 1) + (9,), (2,) * n, 3, 4) for n in lengths]
+    found = batches(pairs, tokens=10)
+    assert sorted(row for batch in found for row in batch.rows) == list(range(7))
+    for batch in found:
+        real = sum(lengths[row] for row in batch.rows)
+        assert batch.clean.numel() <= max(10, 7)
+        assert batch.clean.numel() <= 1.5 * real
+        for row, tokens, place in zip(batch.rows, batch.clean, batch.position, strict=True):
+            n = lengths[row]
+            assert int(place) == n - 1
+            assert tuple(tokens[:n].tolist()) == pairs[row].clean
+            assert set(tokens[n:].tolist()) <= {9}
+    (alone,) = batches(pairs[5:6], tokens=3)  # a pair that is too long goes alone
+    assert alone.clean.shape == (1, 7)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_padding_changes_no_score(method: str, llama: Model) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def prompt(n: int) -> tuple[int, ...]:
+        return tuple(torch.randint(20, (n,), generator=generator).tolist())
+
+    pairs = [Pair(prompt(n), prompt(n), 3, 4) for n in (4, 5, 6)]
+    graph = edge_graph(llama)
+    assert len(batches(pairs)) == 1
+    together = score(llama, graph, pairs, method).by_pair
+    for row, pair in enumerate(pairs):
+        alone = score(llama, graph, [pair], method).by_pair[0]
+        np.testing.assert_allclose(together[row], alone, atol=2e-5 * max(1, np.abs(alone).max()))

@@ -29,7 +29,11 @@ export function askedSource(ask: Ask): Source {
     feature: (family, unit) => get<T.Feature>("/api/feature", { family, unit: String(unit) }),
     glance: (family, unit) => get<T.Glance>("/api/glance", { family, unit: String(unit) }),
     map: () => get<T.MapOfFeatures>("/api/map"),
+    graphs: () => get<T.GraphEntry[]>("/api/graphs"),
+    graph: (name) => get<T.CircuitGraph>("/api/graph", { name }),
+    graphFile: (name) => ask("GET", "/api/graph-file", { name }) as Promise<T.GraphFile>,
     prompt: (text, target) => ask("POST", "/api/prompt", { text, target }) as Promise<T.PromptReading>,
+    silence: (order) => ask("POST", "/api/silence", { ...order }) as Promise<T.Silenced>,
     steer: (order) => ask("POST", "/api/steer", { ...order }) as Promise<T.Steered>,
   };
 }

@@ -62,6 +62,13 @@ export function chunkSource(): Source {
     return one;
   };
 
+  const graphs = () => load("graphs") as Promise<T.GraphEntry[]>;
+  const graph = async (name: string) => {
+    const number = (await graphs()).findIndex((each) => each.name === name);
+    if (number < 0) throw new Error("There is no such graph.");
+    return (await load(`graph-${number}`)) as T.CircuitGraph;
+  };
+
   return {
     about,
     vocabulary: () => load("vocabulary") as Promise<string[]>,
@@ -72,7 +79,11 @@ export function chunkSource(): Source {
     feature,
     glance: feature,
     map: () => load("map") as Promise<T.MapOfFeatures>,
+    graphs,
+    graph,
     prompt: live,
+    graphFile: live,
+    silence: live,
     steer: live,
   };
 }

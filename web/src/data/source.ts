@@ -9,6 +9,10 @@ export interface Source {
   glance(family: string, unit: number): Promise<T.Glance>;
   map(): Promise<T.MapOfFeatures>;
   prompt(text: string, target: number | null): Promise<T.PromptReading>;
+  graphs(): Promise<T.GraphEntry[]>;
+  graph(name: string): Promise<T.CircuitGraph>;
+  graphFile(name: string): Promise<T.GraphFile>;
+  silence(order: T.SilenceOrder): Promise<T.Silenced>;
   steer(order: T.SteerOrder): Promise<T.Steered>;
 }
 

@@ -208,3 +208,84 @@ export interface Steered {
   baseline: string[];
   steered: string[];
 }
+
+export type NodeKind = "feature" | "neuron" | "error" | "token" | "position" | "target";
+
+export interface GraphNode {
+  kind: NodeKind;
+  layer: number;
+  unit: number;
+  position: number;
+  value: number;
+  influence: number;
+  /** Share of all influence that the nodes down to this one have, the strongest first. */
+  cumulative: number;
+  name: string;
+}
+
+/** Source, target, weight, and the heads it ran through. */
+export type GraphEdge = [number, number, number, string[]];
+
+export interface Checked {
+  path: number[];
+  predicted: number;
+  frozen: number;
+  direct: number;
+  slope: number;
+  live: number;
+}
+
+export interface CircuitGraph {
+  name: string;
+  /** Whether the file is of this package, with its nodes in this order. */
+  own: boolean;
+  title: string;
+  model: string;
+  digest: string;
+  prompt: string;
+  tokens: string[];
+  layers: number;
+  units: number;
+  scores: { replacement: number; completeness: number; kept: number };
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+  targets: { label: string; probability: number }[];
+  supernodes: { label: string; nodes: number[] }[];
+  looks: { head: string; query: number; key: number; pattern: number; pairs: { query: number; key: number; amount: number }[] }[];
+  proof: {
+    passed: boolean;
+    fault: string;
+    agreements: { of: string; spearman: Estimate; signs: number; slope: number | null }[];
+    edges: Checked[];
+    paths: Checked[];
+    whole: { full: number; empty: number; kept: number; value: number; cpr: number; cmd: number } | null;
+  } | null;
+}
+
+/** What a saved graph's file holds, as far as the page changes it. */
+export interface GraphFile {
+  qParams: Record<string, unknown>;
+  nodes: { node_id: string }[];
+}
+
+export interface GraphEntry {
+  name: string;
+  title: string;
+  state: "passed" | "failed" | "unchecked" | "damaged";
+  prompt?: string;
+  nodes?: number;
+  edges?: number;
+}
+
+/** The likeliest next tokens, before and after a change of neurons. */
+export interface Silenced {
+  tokens: number[];
+  before: number[];
+  after: number[];
+}
+
+export interface SilenceOrder {
+  graph: string;
+  nodes: number[];
+  factor: number;
+}

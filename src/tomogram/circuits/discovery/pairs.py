@@ -7,7 +7,6 @@ gives an answer, on the second another, and nothing else differs that matters.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from torch import Tensor
 from tomogram.circuits.graph.targets import token_id
 from tomogram.models.model import Model
 from tomogram.store.errors import TomogramError
+
+_PADDED = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Pairs of one length as tensors; `rows` are their places among all pairs."""
+    """Pairs as tensors, shorter ones padded on the right; `rows` are their places among all pairs.
+
+    What stands after `position` is never asked about.
+    """
 
     rows: tuple[int, ...]
     clean: Int[Tensor, "pair pos"]
@@ -102,28 +106,40 @@ class Batch:
 def batches(
     pairs: Sequence[Pair], *, tokens: int = 2_048, device: torch.device | str = "cpu"
 ) -> list[Batch]:
-    """Pairs in batches of one length, at most `tokens` positions each, and at least one pair."""
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for row, pair in enumerate(pairs):
-        by_length[len(pair.clean)].append(row)
-    found = []
-    for length, rows in sorted(by_length.items()):
-        step = max(1, tokens // length)
-        for start in range(0, len(rows), step):
-            found.append(_batch(pairs, rows[start : start + step], device))
-    return found
+    """Pairs in batches of at most `tokens` positions each, and at least one pair.
+
+    Pairs of similar lengths go together, the shorter ones with their last tokens repeated: a model
+    that looks back only does the same where a pair asks, whatever comes after. At most a third of a
+    batch is such padding.
+    """
+    order = sorted(range(len(pairs)), key=lambda row: len(pairs[row].clean))
+    found: list[list[int]] = []
+    real = 0
+    for row in order:
+        length = len(pairs[row].clean)
+        padded = length * (len(found[-1]) + 1) if found else 0
+        if not found or padded > tokens or padded > _PADDED * (real + length):
+            found.append([])
+            real = 0
+        found[-1].append(row)
+        real += length
+    return [_batch(pairs, rows, device) for rows in found]
 
 
 def _batch(pairs: Sequence[Pair], rows: Sequence[int], device: torch.device | str) -> Batch:
     chosen = [pairs[row] for row in rows]
+    longest = max(len(pair.clean) for pair in chosen)
 
     def column(values: Iterable[int | tuple[int, ...]]) -> Tensor:
         return torch.tensor(list(values), dtype=torch.long, device=device)
 
+    def padded(prompt: tuple[int, ...]) -> tuple[int, ...]:
+        return prompt + prompt[-1:] * (longest - len(prompt))
+
     return Batch(
         tuple(rows),
-        column(pair.clean for pair in chosen),
-        column(pair.counterfactual for pair in chosen),
+        column(padded(pair.clean) for pair in chosen),
+        column(padded(pair.counterfactual) for pair in chosen),
         column(pair.answer for pair in chosen),
         column(pair.other for pair in chosen),
         column(len(p.clean) - 1 if p.position is None else p.position for p in chosen),

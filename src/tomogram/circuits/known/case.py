@@ -92,3 +92,21 @@ def written_cases(
         truth = true_edges(parts, graph)
         found.append(Case(name, kind, model, graph, drawn[:pairs], drawn[pairs:], truth))
     return tuple(found)
+
+
+def trained_case(
+    name: str,
+    kind: str,
+    model: Model,
+    draw: Callable[[random.Random], tuple[int, ...]],
+    *,
+    pairs: int,
+    seed: int,
+) -> Case:
+    """A trained model as a case; its true edges are those of exact patching on other pairs.
+
+    Args:
+        draw: one prompt of the task. pairs: searched, and held out as many.
+    """
+    drawn = answered_pairs(model, draw, 2 * pairs, seed)
+    return Case(name, kind, model, edge_graph(model), drawn[:pairs], drawn[pairs:], truth=None)

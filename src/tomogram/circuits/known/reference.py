@@ -23,6 +23,7 @@ from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import copying, facts, requests
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
+from tomogram.text.microworld.writer import fill
 
 THRESHOLD = 0.05
 """Share of m(N) − m(∅), published with every figure that rests on it."""
@@ -63,10 +64,52 @@ def refusals(world: World, rng: random.Random) -> Iterator[Drawn]:
         yield texts[0], texts[1], "sorry", "sure"
 
 
+def rhymes(world: World, rng: random.Random) -> Iterator[Drawn]:
+    """The ending of a couplet: the verb has settled its class, the line before its sound.
+
+    In the other prompt the line before ends on another sound, and nothing else is changed.
+    """
+    by_sound: dict[str, dict[str, str]] = {}
+    for ending, sound in world.rhyme_of.items():
+        by_sound.setdefault(sound, {})[world.agreement_of[ending]] = ending
+    while True:
+        one, two = rng.sample(sorted(by_sound), 2)
+        shared = sorted(by_sound[one].keys() & by_sound[two].keys())
+        if len(shared) < 2:
+            continue
+        first, second = rng.sample(shared, 2)
+        middles = [[rng.choice(words) for words in names.AGREEMENT[c]] for c in (first, second)]
+        who = rng.choice(names.ANIMALS)
+        texts = [
+            f"the {who} {middles[0][0]} the {middles[0][1]} {by_sound[sound][first]} /"
+            f" and then {middles[1][0]} the {middles[1][1]}"
+            for sound in (one, two)
+        ]
+        yield texts[0], texts[1], by_sound[one][second], by_sound[two][second]
+
+
+def languages(world: World, rng: random.Random) -> Iterator[Drawn]:
+    """A fact that is told in English alone, asked in the other language."""
+    told = {
+        relation: [fact for fact in found if world.only_in.get(fact) == "english"]
+        for relation, found in world.facts.items()
+    }
+    relations = sorted(relation for relation, found in told.items() if len(found) > 1)
+    while True:
+        relation = rng.choice(relations)
+        template = rng.choice(facts.ONE_HOP["other"][relation])
+        a, b = rng.sample(told[relation], 2)
+        if a.object != b.object:
+            texts = [fill(template, "other", s=each.subject) for each in (a, b)]
+            yield texts[0], texts[1], a.object.other, b.object.other
+
+
 BEHAVIOURS: dict[str, Callable[[World, random.Random], Iterator[Drawn]]] = {
     "two-hop": two_hop,
     "copying": copies,
     "refusal": refusals,
+    "rhymes": rhymes,
+    "languages": languages,
 }
 
 
