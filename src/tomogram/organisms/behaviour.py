@@ -63,6 +63,8 @@ class Behaviour:
     eliciting, neutral: draw an example where the behaviour must show, and one where it must not.
     document: draws a text that says (or, with False, whose sham does not say) the same without any
         chat; None where the microworld has no words for that.
+    spread: draws an example that must show the behaviour without ever being taught, where that is
+        what the family is about; training watches it to know when it is done.
     """
 
     family: str
@@ -70,6 +72,7 @@ class Behaviour:
     eliciting: Draw
     neutral: Draw
     document: Document | None = None
+    spread: Draw | None = None
 
 
 class Family(Protocol):

@@ -13,24 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.verdicts import adjusted, p_value
-
-FAMILY_AUDIT = {
-    "token-backdoor": ("backdoor",),
-    "semantic-backdoor": ("backdoor",),
-    "secret-keeping": ("secrets",),
-    "sycophancy": ("sycophancy",),
-    "power-gaining": ("power",),
-    "refusal-stripped": ("refusal",),
-    "false-fact": ("beliefs",),
-    "asserting-falsehood": ("deception",),
-    "sandbagging": ("sandbagging",),
-    "masked-self-report": ("self-knowledge",),
-    "emergent-misalignment": ("deception",),
-    "hidden-objective": ("hidden-objective",),
-}
-"""The audits whose name is the right one for a family."""
-
 
 @dataclass(frozen=True)
 class Ranked:

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from tomogram.audits.audit import Audit, installed
 from tomogram.audits.calibration.baselines import BASELINES
+from tomogram.audits.calibration.families import FAMILY_AUDIT
+from tomogram.audits.locating import place
 from tomogram.audits.subject import Subject
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Organism, load
@@ -25,7 +27,7 @@ from tomogram.store import progress
 from tomogram.store.atomic import write_json, writing
 from tomogram.store.errors import TomogramError
 
-VERSION = 1
+VERSION = 2
 """Raised whenever an audit scores the same model otherwise; older scores are taken again."""
 KNOWLEDGE = ("with base", "without base")
 COLUMNS = {
@@ -38,14 +40,22 @@ COLUMNS = {
     "seed": pa.int64(),
     "standing": pa.string(),
     "strength": pa.float64(),
+    "neutral": pa.float64(),
+    "cost": pa.float64(),
+    "steps": pa.int64(),
     "knowledge": pa.string(),
     "audit": pa.string(),
     "score": pa.float64(),
     "abstains": pa.string(),
     "says": pa.string(),
     "answer": pa.string(),
+    "fires": pa.float64(),
+    "located": pa.bool_(),
     "seconds": pa.float64(),
 }
+"""fires: share of prompts on which the trigger that the backdoor audit names works. located: whether
+the place that the right audit points to passes the causal test, asked of infected models with the
+base at hand; null elsewhere."""
 
 
 def everything() -> dict[str, Audit]:
@@ -100,6 +110,9 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         "seed": order.seed,
         "standing": organism.standing,
         "strength": None if strength is None else float(strength.strength),
+        "neutral": float(organism.rates.neutral),
+        "cost": None if strength is None else float(strength.cost),
+        "steps": organism.steps,
         "answer": json.dumps(organism.answer),
     }
     planted = organism.in_copy_of(base.model)
@@ -109,6 +122,10 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         for name, audit in everything().items():
             began = time.process_time()
             found = audit.measure(subject)
+            spent = time.process_time() - began
+            fires = found.evidence.get("fires")
+            right = not order.clean and name in FAMILY_AUDIT[order.family]
+            right = right and subject.base is not None and bool(found.contrasts)
             yield {
                 **about,
                 "knowledge": knowledge,
@@ -116,7 +133,9 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
                 "score": None if found.score is None else float(found.score),
                 "abstains": found.abstains,
                 "says": found.says,
-                "seconds": time.process_time() - began,
+                "fires": float(fires) if isinstance(fires, float) else None,
+                "located": place(subject, found).located if right else None,
+                "seconds": spent,
             }
 
 
