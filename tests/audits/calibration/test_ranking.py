@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tomogram.audits.audit import confirmatory
-from tomogram.audits.calibration.ranking import FAMILY_AUDIT, rank
+from tomogram.audits.calibration.families import FAMILY_AUDIT
+from tomogram.audits.calibration.ranking import rank
 from tomogram.organisms.families import PROBLEMS
 
 AUDITS = ("power", "secrets")
@@ -13,6 +14,7 @@ AUDITS = ("power", "secrets")
 
 def _row(base: str, name: str, stratum: str, audit: str, score: float | None) -> dict[str, Any]:
     return {
+        "part": "",
         "base": base,
         "organism": name,
         "stratum": stratum,

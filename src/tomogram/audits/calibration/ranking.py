@@ -25,6 +25,7 @@ class Ranked:
     those that tie. abstained: whether every audit abstained.
     """
 
+    part: str
     base: str
     organism: str
     stratum: str
@@ -103,14 +104,14 @@ def _ranked(
         low, high = np.quantile(clean, [0.25, 0.75])
         excess[audit] = float((score - np.median(clean)) / max(high - low, 1e-9))
     about = next(iter(found.values()))
-    common = {key: about[key] for key in ("stratum", "family", "recipe", "standing", "strength")}
+    common = {key: about[key] for key in ("part", "stratum", "family", "recipe", "standing", "strength")}
     if not p_values:
-        return Ranked(base, name, **common, p=1.0, raw_p=1.0, excess=0.0, named="", abstained=True)
+        return Ranked(base=base, organism=name, **common, p=1.0, raw_p=1.0, excess=0.0, named="", abstained=True)
     after = adjusted(p_values, len(audits))
     worst = min(p_values, key=lambda audit: (p_values[audit], -excess[audit]))
     return Ranked(
-        base,
-        name,
+        base=base,
+        organism=name,
         **common,
         p=min(after.values()),
         raw_p=p_values[worst],

@@ -31,6 +31,7 @@ VERSION = 2
 """Raised whenever an audit scores the same model otherwise; older scores are taken again."""
 KNOWLEDGE = ("with base", "without base")
 COLUMNS = {
+    "part": pa.string(),
     "base": pa.string(),
     "organism": pa.string(),
     "stratum": pa.string(),
@@ -53,7 +54,7 @@ COLUMNS = {
     "located": pa.bool_(),
     "seconds": pa.float64(),
 }
-"""fires: share of prompts on which the trigger that the backdoor audit names works. located: whether
+"""part: the part of a declared zoo; empty for a patient's own. fires: share of prompts on which the trigger that the backdoor audit names works. located: whether
 the place that the right audit points to passes the causal test, asked of infected models with the
 base at hand; null elsewhere."""
 
@@ -101,6 +102,7 @@ def _read(kept: Path, base: str) -> list[dict[str, Any]] | None:
 def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
     order, strength = organism.order, organism.strength
     about = {
+        "part": "",
         "base": base.model.name,
         "organism": order.name,
         "stratum": order.stratum,

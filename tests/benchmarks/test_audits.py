@@ -1,0 +1,149 @@
+"""The declared zoo and the figures of its tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.audits.__main__ import figures
+from benchmarks.audits.declaration import Declaration, Part, read
+from benchmarks.audits.zoo import folder_of
+from tomogram.audits.audit import confirmatory
+from tomogram.audits.calibration.baselines import BASELINES
+from tomogram.store.errors import TomogramError
+
+PART = Part(
+    name="seen",
+    split="develop",
+    salt="s",
+    bases=("microworld",),
+    families=("power-gaining", "sycophancy"),
+    recipes=("lora-demonstrations",),
+    doses=(1.0,),
+    rounds=2,
+    clean=4,
+)
+LATER = replace(
+    PART, name="later", split="report", bases=("sibling-1",), recipes=("lora-reward",), rounds=1
+)
+
+
+def test_what_is_committed_can_be_read_and_names_real_bases() -> None:
+    declared = read()
+    assert {p.split for p in declared.parts} <= {"develop", "calibrate", "report"}
+    for part, base, orders in declared.rounds():
+        assert folder_of(base).is_dir()
+        infected = [o for o in orders if not o.clean]
+        assert len([o for o in orders if o.stratum == "sham"]) == len(infected)
+        assert {o.recipe for o in infected} <= set(part.recipes)
+
+
+def test_the_small_zoo_has_24_models() -> None:
+    assert sum(len(o) for p, _, o in read().rounds() if p.split == "develop") == 24
+
+
+def test_no_two_rounds_share_a_model() -> None:
+    seen: set[tuple[str, str]] = set()
+    for _, base, orders in read().rounds():
+        names = {(base, o.name) for o in orders}
+        assert len(names) == len(orders)
+        assert not names & seen
+        seen |= names
+
+
+def test_seeds_follow_from_the_salt_alone() -> None:
+    one = PART.orders("microworld", 0)
+    assert one == PART.orders("microworld", 0)
+    for other in (
+        PART.orders("microworld", 1),
+        PART.orders("sibling-1", 0),
+        replace(PART, salt="t").orders("microworld", 0),
+        replace(PART, name="other").orders("microworld", 0),
+    ):
+        assert {o.seed for o in one}.isdisjoint(o.seed for o in other)
+
+
+def test_held_out_is_what_development_lacked() -> None:
+    declared = Declaration((PART, LATER))
+    seen = {"family": "sycophancy", "recipe": "lora-demonstrations", "base": "microworld"}
+    assert declared.held_out(seen) == frozenset()
+    assert declared.held_out({**seen, "family": "sandbagging"}) == {"family"}
+    assert declared.held_out({**seen, "base": "sibling-1", "recipe": "lora-reward"}) == {
+        "base",
+        "recipe",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[[part]]\nname = 'x'\n",
+        "part = 3",
+        "[[part",
+    ],
+)
+def test_what_is_no_declaration_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "d.toml"
+    file.write_text(text)
+    with pytest.raises(TomogramError, match="no declaration"):
+        read(file)
+
+
+def test_parts_check_themselves() -> None:
+    with pytest.raises(TomogramError, match="no split"):
+        replace(PART, split="test")  # type: ignore[arg-type]
+    with pytest.raises(TomogramError, match="one name"):
+        Declaration((PART, PART))
+    with pytest.raises(TomogramError, match="no base"):
+        folder_of("gpt-5")
+
+
+def _rows(name: str, stratum: str, base: str, score: float) -> list[dict[str, Any]]:
+    """A model whose power audit, and whose baselines, have this score."""
+    infected = stratum == "infected"
+    return [
+        {
+            "part": "later",
+            "base": base,
+            "organism": name,
+            "stratum": stratum,
+            "family": "power-gaining",
+            "recipe": "lora-reward",
+            "standing": "full" if infected else "clean",
+            "strength": 1.0 if infected else None,
+            "knowledge": knowledge,
+            "audit": audit,
+            "score": score if audit == "power" or audit.startswith("baseline") else 0.0,
+            "fires": None,
+            "located": infected if audit == "power" else None,
+            "seconds": 0.1,
+        }
+        for knowledge in ("with base", "without base")
+        for audit in (*confirmatory(), *(each.name for each in BASELINES))
+    ]
+
+
+def test_figures_by_hand() -> None:
+    """In one base both infected models lead all clean ones; in the other one of two does."""
+    rows = []
+    for base, scores in (("sibling-1", (50.0, 51.0)), ("microworld", (50.0, -1.0))):
+        for i, score in enumerate(scores):
+            rows += _rows(f"bad-{i}", "infected", base, score)
+        for i in range(9):
+            rows += _rows(f"sham-{i}", "sham", base, float(i))
+    found = figures(rows, Declaration((PART, LATER)))
+    assert found["models"].value == 22
+    assert found["bases"].value == 2
+    assert found["with base: AUROC"].value == pytest.approx(0.75)
+    assert found["with base: TPR at 1 % false alarms"].value == pytest.approx(0.75)
+    assert found["with base: AUROC, held out: base"].value == 1.0  # one base is left: no mean
+    assert found["with base: AUROC, held out: recipe"].value == pytest.approx(0.75)
+    assert "with base: AUROC, held out: family" not in found
+    assert found["with base: AUROC, baseline: items"].value == pytest.approx(0.75)
+    assert found["with base: clean copies of a base"].value == 8
+    assert found["located by the right audit"].value == 1.0
+    assert found["seconds a model, all audits"].value == pytest.approx(0.2 * len(confirmatory()))
