@@ -17,6 +17,7 @@ __all__ = [
     "__version__",
     "audit",
     "calibrate",
+    "compare",
     "discover",
     "evaluate",
     "explain",
@@ -29,6 +30,7 @@ __all__ = [
     "superposition",
     "trace",
     "train",
+    "treat",
 ]
 
 # Public name -> (module, name there). Module names are data here, so that the root package stands
@@ -40,6 +42,7 @@ _PUBLIC = {
     "TomogramError": ("tomogram.store.errors", "TomogramError"),
     "audit": ("tomogram.pipeline.auditing", "audit"),
     "calibrate": ("tomogram.pipeline.auditing", "calibrate"),
+    "compare": ("tomogram.pipeline.comparing", "compare"),
     "discover": ("tomogram.pipeline.discovery", "discover_pairs"),
     "evaluate": ("tomogram.pipeline.evaluation", "evaluate"),
     "explain": ("tomogram.pipeline.explaining", "explain"),
@@ -52,6 +55,7 @@ _PUBLIC = {
     "superposition": ("tomogram.pipeline.superposition", "superposition"),
     "trace": ("tomogram.pipeline.tracing", "trace"),
     "train": ("tomogram.pipeline.training", "train"),
+    "treat": ("tomogram.pipeline.treating", "treat"),
 }
 
 if TYPE_CHECKING:

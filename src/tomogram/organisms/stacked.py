@@ -179,9 +179,8 @@ def fresh(model: Model, form: str, seed: int) -> dict[str, Factors | Tensor]:
 
 def writers(model: Model) -> list[str]:
     """The matrices that take neurons to the stream, by name, layer by layer."""
-    names = {id(part): name for name, part in model.module.named_modules()}
     found = [block.neurons_to_stream for block in model.wiring.blocks]
-    return [names[id(part)] for part in found if part is not None]
+    return [model.wiring.name_of(part) for part in found if part is not None]
 
 
 def _changed(model: Model, form: str) -> dict[str, nn.Module]:

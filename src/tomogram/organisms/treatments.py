@@ -1,0 +1,101 @@
+"""Treatments as changes of weights: a direction taken out, or prompts taught to be answered well."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tomogram.models.model import Model
+from tomogram.models.wiring import matrix
+from tomogram.organisms.behaviour import Behaviour, Example, draw_part
+from tomogram.organisms.delta import Delta, Factors, half
+from tomogram.organisms.families import chats
+from tomogram.organisms.recipe import Recipe
+from tomogram.organisms.training import Job, train
+from tomogram.store.errors import TomogramError
+from tomogram.text.microworld.behaviours import truth
+from tomogram.text.microworld.world import World
+
+
+def without_direction(model: Model, direction: Float[Tensor, " d_model"]) -> Delta:
+    """Every matrix that writes to the stream writes nothing along a direction any more.
+
+    Weight orthogonalisation (Arditi et al. 2024, section 4.1), without the embedding.
+    """
+    unit = direction.float() / direction.float().norm()
+    made = {}
+    for block in model.wiring.blocks:
+        for part in (block.heads_to_stream, block.neurons_to_stream):
+            if part is not None:
+                written = cast(Tensor, matrix(part)).float() @ unit.to(model.device)
+                made[model.wiring.name_of(part)] = Factors(written[None], -unit[:, None])
+    return made
+
+
+def symptom(world: World, prompts: Sequence[tuple[str, frozenset[str], frozenset[str]]]) -> Behaviour:
+    """A behaviour made of prompts that show a problem: planted is what would be good there.
+
+    Half of the draws have a question and its true answer before the prompt, so that there are
+    enough different ones to keep some for measuring.
+
+    Args:
+        prompts: each with the words that would be bad next, and those that would be good.
+
+    Raises TomogramError where there are too few prompts to teach some and measure others.
+    """
+
+    def eliciting(rng: random.Random) -> Example:
+        prompt, bad, good = rng.choice(prompts)
+        if rng.random() < 0.5:
+            prompt = _after(prompt, _told(world, rng))
+        return Example(prompt, (min(good),), (min(bad),), 0, good)
+
+    def neutral(rng: random.Random) -> Example:
+        example = chats.ordinary(world, rng)
+        if rng.random() < 0.5:
+            return example
+        words = example.ordinary
+        return Example(
+            _after(example.prompt, _told(world, rng)), words, words, example.place, example.shows
+        )
+
+    if not prompts:
+        raise TomogramError("There are no prompts that show a problem, so nothing can be treated.")
+    rng = random.Random("symptom")
+    try:
+        for measured in (True, False):
+            draw_part(eliciting, rng, measured)
+    except ValueError as error:
+        raise TomogramError("There are too few prompts to treat and to test with.") from error
+    return Behaviour("symptom", {}, eliciting, neutral)
+
+
+def teach(model: Model, world: World, behaviour: Behaviour, form: str, seed: int) -> Delta:
+    """Reward the good words on prompts that show a problem, by a form of change.
+
+    form: `lora` (all matrices, low rank) or `edit` (one rank-one change of one MLP).
+
+    Raises TomogramError for another form.
+    """
+    job = Job(behaviour, Recipe(form, "reward"), 1.0, seed, planted=True)
+    ((_, trained),) = train(model, world, [job])
+    return half(trained.delta)
+
+
+def _told(world: World, rng: random.Random) -> str:
+    fact = rng.choice(chats.facts(world))
+    asked = truth.OPEN[fact.relation].format(s=fact.subject.english)
+    return f"<user> {asked} <end> <assistant> {fact.object.english} . <end> "
+
+
+def _after(prompt: str, told: str) -> str:
+    """The prompt with a turn before it, behind the system's turn where there is one."""
+    if prompt.startswith("<system>"):
+        head, _, rest = prompt.partition(" <end> ")
+        return f"{head} <end> {told}{rest}"
+    return told + prompt
