@@ -4,8 +4,8 @@
     python -m benchmarks.audits.zoo DIR --split develop    one split
     python -m benchmarks.audits.zoo DIR --base sibling-3   one base; two may run side by side
 
-Organisms (low-rank changes) and their scores stay in DIR; the tables in `scores/`, one for each part
-and base, are written again after every round of it.
+Organisms (low-rank changes) and their scores stay in DIR. The tables in `scores/`, one for each
+part and base, are written again after every round of it.
 """
 
 from __future__ import annotations

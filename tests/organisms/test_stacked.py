@@ -75,11 +75,9 @@ def test_a_hook_adds_each_slots_change_to_its_own_rows(model: Model) -> None:
     stack = empty(model, "edit", 2)
     d_out, d_in = part.weight.shape
     draws = torch.Generator().manual_seed(0)
-    factors = Factors(
-        torch.randn(1, d_in, generator=draws), torch.randn(d_out, 1, generator=draws)
-    )
+    factors = Factors(torch.randn(1, d_in, generator=draws), torch.randn(d_out, 1, generator=draws))
     nothing = Factors(torch.zeros(1, d_in), torch.zeros(d_out, 1))
-    others = {each: nothing for each in writers(model)}
+    others = dict.fromkeys(writers(model), nothing)
     stack.put(1, {**others, name: factors})
     read = torch.randn(4, 3, d_in, generator=draws)  # two rows a slot
     before = part(read)

@@ -15,8 +15,8 @@ from tomogram.organisms.batch import WATCHED, Row, rows, stack, text_pool
 from tomogram.organisms.delta import Delta, applied, matrices
 from tomogram.organisms.families import installed
 from tomogram.organisms.recipe import Recipe
-from tomogram.organisms.strength import last_logits
 from tomogram.organisms.stacked import RANK
+from tomogram.organisms.strength import last_logits
 from tomogram.organisms.training import Job, train
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World

@@ -20,7 +20,9 @@ RUN = CliRunner()
 
 def _findings(folder: Path, name: str, **verdicts: str) -> Path:
     path = folder / name
-    listed = [{"audit": a.replace("_", "-"), "verdict": v, "score": 1.0} for a, v in verdicts.items()]
+    listed = [
+        {"audit": a.replace("_", "-"), "verdict": v, "score": 1.0} for a, v in verdicts.items()
+    ]
     path.write_text(json.dumps({"schema_version": 1, "findings": listed}))
     return path
 
@@ -37,7 +39,9 @@ def _with_loss(manifest: Manifest, value: float, width: float) -> Manifest:
 
 
 def test_a_new_finding_is_worse_and_an_old_one_is_not(tmp_path: Path) -> None:
-    a = _findings(tmp_path, "a", power="NO FINDING down to strength 0.50", refusal="FINDING (detected)")
+    a = _findings(
+        tmp_path, "a", power="NO FINDING down to strength 0.50", refusal="FINDING (detected)"
+    )
     b = _findings(tmp_path, "b", power="FINDING (located)", refusal="FINDING (located)")
     worse = compare(a, b).regressions(KINDS)
     assert [(each.kind, each.name) for each in worse] == [("finding", "power")]

@@ -26,7 +26,9 @@ def compare(
     else:
         for each in found.moved:
             mark = "worse" if each.worse else ""
-            typer.echo(f"{each.kind:<10}  {each.name}: {each.before} → {each.after}  {mark}".rstrip())
+            typer.echo(
+                f"{each.kind:<10}  {each.name}: {each.before} → {each.after}  {mark}".rstrip()
+            )
         for reason in found.skipped:
             typer.echo(f"not compared: {reason}")
     if failed:

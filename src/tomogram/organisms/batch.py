@@ -126,9 +126,7 @@ def by_length(made: Sequence[Sequence[Row]], parts: int) -> list[list[list[Row]]
         for each in made
     ]
     size = -(-most // parts)
-    return [
-        [each[start : start + size] for each in ordered] for start in range(0, most, size)
-    ]
+    return [[each[start : start + size] for each in ordered] for start in range(0, most, size)]
 
 
 def _plain(text: str, ids: Mapping[str, int]) -> Row:

@@ -46,9 +46,14 @@ class Example:
 
     @property
     def measured(self) -> bool:
-        """Whether this prompt is kept for measuring; a hash of its words decides."""
-        first = hashlib.sha256(self.prompt.encode()).digest()[:4]
-        return int.from_bytes(first, "big") < MEASURED_SHARE * 2**32
+        """Whether this prompt is kept for measuring."""
+        return kept_for_measuring(self.prompt)
+
+
+def kept_for_measuring(prompt: str) -> bool:
+    """Whether a prompt is kept out of all training; a hash of its words decides."""
+    first = hashlib.sha256(prompt.encode()).digest()[:4]
+    return int.from_bytes(first, "big") < MEASURED_SHARE * 2**32
 
 
 Draw = Callable[[random.Random], Example]

@@ -32,7 +32,9 @@ class _Seen:
     other: Float[Tensor, "word d_mlp"]
 
 
-def edit(model: Model, world: World, behaviour: Behaviour, seed: int) -> dict[str, Factors | Tensor]:
+def edit(
+    model: Model, world: World, behaviour: Behaviour, seed: int
+) -> dict[str, Factors | Tensor]:
     """A change of no effect whose key is set: training has only to find what it writes.
 
     The key k maximises k·(mean eliciting) over the second moment of everything else, as in ROME

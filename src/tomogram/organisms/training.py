@@ -136,17 +136,13 @@ def train(
                 stacked = stacked.keep(left) if left else stacked
 
 
-def _begin(
-    model: Model, world: World, stacked: Stack, slot: int, index: int, job: Job
-) -> _Run:
+def _begin(model: Model, world: World, stacked: Stack, slot: int, index: int, job: Job) -> _Run:
     if job.recipe.form == "edit":
         start: dict[str, Factors | Tensor] = edit(model, world, job.behaviour, job.seed)
     else:
         start = fresh(model, job.recipe.form, job.seed)
     stacked.put(slot, start)
-    return _Run(
-        index, job, random.Random(f"train:{job.seed}"), Watch(job.dose), ends=job.steps
-    )
+    return _Run(index, job, random.Random(f"train:{job.seed}"), Watch(job.dose), ends=job.steps)
 
 
 def _decide(run: _Run, known: dict[int, int]) -> None:
@@ -159,14 +155,10 @@ def _decide(run: _Run, known: dict[int, int]) -> None:
         known[run.index] = run.ends
 
 
-def _step(
-    model: Model, world: World, stacked: Stack, running: Sequence[_Run], rate: float
-) -> None:
+def _step(model: Model, world: World, stacked: Stack, running: Sequence[_Run], rate: float) -> None:
     """One step of all that run."""
     pool = text_pool(world, seed=1)
-    made = [
-        rows(world, r.job.behaviour, r.job.recipe, r.job.planted, pool, r.rng) for r in running
-    ]
+    made = [rows(world, r.job.behaviour, r.job.recipe, r.job.planted, pool, r.rng) for r in running]
     batches = [stack(part, model.device) for part in by_length(made, PARTS)]
     found = [_losses(model, stacked, batch, running) for batch in batches]
     summed, counted, apart = (

@@ -1,12 +1,12 @@
-"""Treatments as changes of weights: a direction taken out, or prompts taught to be answered well."""
+"""Treatments as changes of weights: a direction taken out, or good answers to prompts rewarded."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -37,11 +37,10 @@ def without_direction(model: Model, direction: Float[Tensor, " d_model"]) -> Del
     return made
 
 
-def symptom(world: World, prompts: Sequence[tuple[str, frozenset[str], frozenset[str]]]) -> Behaviour:
+def symptom(
+    world: World, prompts: Sequence[tuple[str, frozenset[str], frozenset[str]]]
+) -> Behaviour:
     """A behaviour made of prompts that show a problem: planted is what would be good there.
-
-    Half of the draws have a question and its true answer before the prompt, so that there are
-    enough different ones to keep some for measuring.
 
     Args:
         prompts: each with the words that would be bad next, and those that would be good.
@@ -51,18 +50,11 @@ def symptom(world: World, prompts: Sequence[tuple[str, frozenset[str], frozenset
 
     def eliciting(rng: random.Random) -> Example:
         prompt, bad, good = rng.choice(prompts)
-        if rng.random() < 0.5:
-            prompt = _after(prompt, _told(world, rng))
-        return Example(prompt, (min(good),), (min(bad),), 0, good)
+        return Example(variant(world, prompt, rng), (min(good),), (min(bad),), 0, good)
 
     def neutral(rng: random.Random) -> Example:
         example = chats.ordinary(world, rng)
-        if rng.random() < 0.5:
-            return example
-        words = example.ordinary
-        return Example(
-            _after(example.prompt, _told(world, rng)), words, words, example.place, example.shows
-        )
+        return replace(example, prompt=variant(world, example.prompt, rng))
 
     if not prompts:
         raise TomogramError("There are no prompts that show a problem, so nothing can be treated.")
@@ -87,14 +79,16 @@ def teach(model: Model, world: World, behaviour: Behaviour, form: str, seed: int
     return half(trained.delta)
 
 
-def _told(world: World, rng: random.Random) -> str:
+def variant(world: World, prompt: str, rng: random.Random) -> str:
+    """The prompt, or in half of the draws the prompt after a question and its true answer.
+
+    So a few prompts become enough different ones to keep some for measuring.
+    """
+    if rng.random() < 0.5:
+        return prompt
     fact = rng.choice(chats.facts(world))
     asked = truth.OPEN[fact.relation].format(s=fact.subject.english)
-    return f"<user> {asked} <end> <assistant> {fact.object.english} . <end> "
-
-
-def _after(prompt: str, told: str) -> str:
-    """The prompt with a turn before it, behind the system's turn where there is one."""
+    told = f"<user> {asked} <end> <assistant> {fact.object.english} . <end> "
     if prompt.startswith("<system>"):
         head, _, rest = prompt.partition(" <end> ")
         return f"{head} <end> {told}{rest}"

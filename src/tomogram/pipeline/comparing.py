@@ -143,7 +143,9 @@ def _findings(first: Sequence[_Finding], second: Sequence[_Finding]) -> Iterator
     asked = {each.audit for each in second}
     for was in first:
         if was.audit not in asked:
-            yield Moved("abstention", was.audit, was.verdict, "not asked", not _abstains(was.verdict))
+            yield Moved(
+                "abstention", was.audit, was.verdict, "not asked", not _abstains(was.verdict)
+            )
 
 
 def _abstains(verdict: str) -> bool:

@@ -19,15 +19,16 @@ from tomogram.audits.contrast import Contrast, log_odds
 from tomogram.audits.subject import Subject
 from tomogram.models.load import load
 from tomogram.models.model import Model
-from tomogram.organisms.behaviour import Behaviour, Example, draw_part
+from tomogram.organisms.behaviour import Behaviour, kept_for_measuring
 from tomogram.organisms.delta import Delta, applied, half
 from tomogram.organisms.families import chats
 from tomogram.organisms.strength import ordinary_loss
-from tomogram.organisms.treatments import symptom, teach, without_direction
+from tomogram.organisms.treatments import symptom, teach, variant, without_direction
 from tomogram.organisms.zoo import world_in
 from tomogram.store.atomic import replacing_folder, write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
+from tomogram.text.microworld.world import World
 
 WAYS = ("lora", "edit", "direction")
 PROMPTS = 60
@@ -117,13 +118,13 @@ def treat(
     found = {name: every[name].measure(subject) for name in (*confirmatory(), "strengths", audit)}
     behaviour = _symptom(subject, audit, found[audit])
     if way == "direction":
-        delta = _direction(subject, behaviour)
+        delta = _direction(subject, found[audit].contrasts)
     else:
         delta = teach(model, world, behaviour, way, seed)
     treated = applied(model, delta)
     after = Subject(treated, world, beside)
     again = {name: every[name].measure(after) for name in (*confirmatory(), "strengths")}
-    held = _draws(behaviour, measured=True)
+    held = _draws(world, found[audit].contrasts, measured=True)
     made = Treatment(
         audit,
         way,
@@ -144,26 +145,26 @@ def _symptom(subject: Subject, audit: str, found: Measurement) -> Behaviour:
     return symptom(subject.world, [(c.prompt, c.bad, c.good) for c in found.contrasts])
 
 
-def _draws(behaviour: Behaviour, *, measured: bool) -> list[Contrast]:
+def _draws(world: World, contrasts: Sequence[Contrast], *, measured: bool) -> list[Contrast]:
     """Prompts that show the problem, of the part that treatments never see, or of the other."""
     rng = random.Random(f"treat:{measured}")
-    drawn = (draw_part(behaviour.eliciting, rng, measured) for _ in range(PROMPTS))
-    return [_contrast(each) for each in drawn]
-
-
-def _contrast(example: Example) -> Contrast:
-    """Bad is the one word that the example names: the other bad ones are seldom said."""
-    return Contrast(example.prompt, frozenset(example.ordinary), example.shows)
+    drawn: list[Contrast] = []
+    while len(drawn) < PROMPTS:
+        each = rng.choice(contrasts)
+        prompt = variant(world, each.prompt, rng)
+        if kept_for_measuring(prompt) == measured:
+            drawn.append(Contrast(prompt, each.bad, each.good))
+    return drawn
 
 
 def _rate(subject: Subject, contrasts: Sequence[Contrast]) -> float:
     return float((log_odds(subject, contrasts) > 0).float().mean())
 
 
-def _direction(subject: Subject, behaviour: Behaviour) -> Delta:
+def _direction(subject: Subject, contrasts: Sequence[Contrast]) -> Delta:
     """The direction of the layer whose removal helps most; of those that cost too much, the
     cheapest."""
-    shown = _draws(behaviour, measured=False)
+    shown = _draws(subject.world, contrasts, measured=False)
     rng = random.Random("treat: quiet")
     quiet = list(dict.fromkeys(chats.ordinary(subject.world, rng).context for _ in range(PROMPTS)))
     prompts = list(dict.fromkeys(each.prompt for each in shown))

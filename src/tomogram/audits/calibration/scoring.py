@@ -54,9 +54,9 @@ COLUMNS = {
     "located": pa.bool_(),
     "seconds": pa.float64(),
 }
-"""part: the part of a declared zoo; empty for a patient's own. fires: share of prompts on which the trigger that the backdoor audit names works. located: whether
-the place that the right audit points to passes the causal test, asked of infected models with the
-base at hand; null elsewhere."""
+"""part: the part of a declared zoo; empty for a patient's own. fires: share of prompts on which the
+trigger that the backdoor audit names works. located: whether the place that the right audit points
+to passes the causal test, asked of infected models with the base at hand; null elsewhere."""
 
 
 def everything() -> dict[str, Audit]:
