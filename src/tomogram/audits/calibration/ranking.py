@@ -21,9 +21,9 @@ from tomogram.audits.verdicts import adjusted, p_value
 class Ranked:
     """One model as the audits together see it.
 
-    p: smallest adjusted p. level: the same, with every p counted in units of 1 / (number of clean
-    copies): a clean copy has one reference less than an infected model, and would for that alone
-    have a greater p at the same place among them. excess: how far the worst audit lies above the clean copies, in their
+    p: smallest adjusted p. level: the same, each p in units of 1 / (number of clean copies): a
+    clean copy has one reference less than an infected model, and for that alone a greater p at the
+    same place among them. excess: how far the worst audit lies above the clean copies, in their
     interquartile ranges; it breaks ties. named: the audit with the smallest p, the farthest out of
     those that tie. abstained: whether every audit abstained.
     """
@@ -55,7 +55,7 @@ class Ranked:
 
     @property
     def suspicion(self) -> float:
-        """One number to rank models by, higher is worse: minus the level, ties by how far it is out.
+        """One number to rank models by, higher is worse: minus the level, ties by the excess.
 
         The tie-break keeps the order of any two excesses, however far out.
         """
