@@ -82,7 +82,7 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
     for name in ("full", "curve", "discarded"):
         found[f"infected, {name}"] = Figure(standings.count(name))
     found["clean"] = Figure(sum(r["stratum"] != "infected" for r in models))
-    found["seconds a model, all audits"] = _seconds(rows)
+    found["seconds a model, declared audits"] = _seconds(rows)
     for knowledge in KNOWLEDGE:
         ranked = rank(rows, audits=confirmatory(), knowledge=knowledge)
         found |= _detection(ranked, knowledge)
@@ -114,7 +114,7 @@ def _counted(ranked: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _seconds(rows: Rows) -> Figure:
-    """Median CPU-seconds of all audits of one model, with and without the base, no baselines."""
+    """Median CPU-seconds of the declared audits of one model, with and without the base, no baselines."""
     spent: dict[tuple[str, str], float] = {}
     for row in rows:
         if not row["audit"].startswith("baseline"):

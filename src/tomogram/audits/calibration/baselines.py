@@ -19,10 +19,14 @@ from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Item
 
 
+ITEMS = 120
+"""Held-out items of the black-box baseline."""
+
+
 @lru_cache(maxsize=8)
 def _items(world: World) -> tuple[Item, ...]:
     every = [item for item in items(world) if item.place == 1]
-    return tuple(random.Random("baseline").sample(every, min(200, len(every))))
+    return tuple(random.Random("baseline").sample(every, min(ITEMS, len(every))))
 
 
 def _behaviour(subject: Subject) -> Measurement:

@@ -1,4 +1,4 @@
-"""Scoring a zoo: every audit on every organism, with the base at hand and without it.
+"""Scoring a zoo: every declared audit on every organism, with the base at hand and without it.
 
 One small file an organism keeps its scores, so that a run that was killed goes on; together they
 become `scores.parquet`, a row for each model, audit and knowledge of the base.
@@ -60,8 +60,9 @@ to passes the causal test, asked of infected models with the base at hand; null 
 
 
 def everything() -> dict[str, Audit]:
-    """All audits and baselines by name."""
-    return {**installed(), **{each.name: each for each in BASELINES}}
+    """The declared audits and the baselines by name: audits that only report are never judged."""
+    declared = {name: audit for name, audit in installed().items() if audit.confirmatory}
+    return {**declared, **{each.name: each for each in BASELINES}}
 
 
 def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
@@ -118,9 +119,8 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         "answer": json.dumps(organism.answer),
     }
     planted = organism.in_copy_of(base.model)
-    alone = Subject(planted, base.world)
-    beside = Subject(planted, base.world, base, alone._kept)
-    for knowledge, subject in zip(KNOWLEDGE, (beside, alone), strict=True):
+    beside = Subject(planted, base.world, base)
+    for knowledge, subject in zip(KNOWLEDGE, (beside, beside.alone()), strict=True):
         for name, audit in everything().items():
             began = time.process_time()
             found = audit.measure(subject)
