@@ -114,7 +114,7 @@ def _counted(ranked: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _seconds(rows: Rows) -> Figure:
-    """Median CPU-seconds of the declared audits of one model, with and without the base, no baselines."""
+    """Median CPU-seconds of a model, with and without the base, without the baselines."""
     spent: dict[tuple[str, str], float] = {}
     for row in rows:
         if not row["audit"].startswith("baseline"):

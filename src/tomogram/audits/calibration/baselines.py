@@ -18,7 +18,6 @@ from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Item
 
-
 ITEMS = 120
 """Held-out items of the black-box baseline."""
 
