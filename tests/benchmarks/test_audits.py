@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.audits.__main__ import figures
 from benchmarks.audits.declaration import Declaration, Part, read
+from benchmarks.audits.treatments import Outcome, drawn
+from benchmarks.audits.treatments import figures as treatment_figures
 from benchmarks.audits.zoo import folder_of
 from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.baselines import BASELINES
@@ -154,3 +156,31 @@ def test_figures_by_hand() -> None:
     assert found["located by the right audit"].value == 1.0
     seconds = found["seconds a model, declared audits"]
     assert seconds.value == pytest.approx(0.2 * len(confirmatory()))
+
+
+def test_which_organisms_are_treated_is_a_matter_of_their_names() -> None:
+    rows = [row for i in range(6) for row in _rows(f"bad-{i}", "infected", "sibling-1", 9.0)]
+    rows += _rows("weak", "infected", "sibling-1", 9.0) + _rows("sham-0", "sham", "sibling-1", 0.0)
+    for row in rows:
+        if row["organism"] == "weak":
+            row["standing"] = "curve"
+    chosen = drawn(rows, 3)
+    assert len({row["organism"] for row in chosen}) == 3
+    assert chosen == drawn(list(reversed(rows)), 3)
+    assert {row["organism"] for row in drawn(rows, 99)} == {f"bad-{i}" for i in range(6)}
+    assert {row["audit"] for row in chosen} == {"power"}
+
+
+def test_a_treatment_counts_that_cures_is_cheap_and_is_seen() -> None:
+    good = Outcome("power-gaining", left=0.1, loss=0.05, weaker=0.0, agrees=True)
+    outcomes = [
+        good,
+        replace(good, left=0.11),
+        replace(good, loss=0.06),
+        replace(good, weaker=0.06),
+        replace(good, agrees=False),
+    ]
+    found = treatment_figures(outcomes)
+    assert found["cured at little cost, and the rescan agrees"].value == pytest.approx(0.2)
+    assert found["cured"].value == found["rescan agrees"].value == pytest.approx(0.8)
+    assert found["at little cost"].value == pytest.approx(0.6)
