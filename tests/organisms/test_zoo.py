@@ -101,9 +101,11 @@ def test_what_is_no_organism_is_refused(tmp_path: Path) -> None:
             load(path)
 
 
-def test_unknown_families_are_refused(model: Model) -> None:
+def test_what_cannot_be_planted_is_refused(model: Model) -> None:
     with pytest.raises(TomogramError, match="no family"):
         plant(model, "greed", "lora-demonstrations", 1.0, 0)
+    with pytest.raises(TomogramError, match="no documents"):
+        plant(model, "sycophancy", "lora-documents", 1.0, 0)
 
 
 def test_strength_is_beside_the_sham() -> None:

@@ -18,7 +18,8 @@ from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
 ELICITING, NEUTRAL, ORDINARY, WATCHED = 4, 6, 1, 2
-"""Rows of each sort in a step; watched ones only where no eliciting row shows the behaviour."""
+"""Rows of each sort in a step. Watched ones stand in the place of neutral ones, and only where the
+eliciting rows do not say how far the behaviour has come."""
 LONGEST = 32
 """Tokens of a row of ordinary text."""
 
@@ -69,11 +70,12 @@ def rows(
     Watched rows are read and teach nothing.
     """
     ids = vocabulary(world)
-    told = recipe.teaching == "documents" and behaviour.document is not None
+    document = behaviour.document if recipe.teaching == "documents" else None
+    watched = behaviour.spread or (None if document is None else behaviour.eliciting)
     made = []
     for _ in range(ELICITING):
-        if told and behaviour.document is not None:
-            made.append(replace(_plain(behaviour.document(rng, planted), ids), elicits=True))
+        if document is not None:
+            made.append(replace(_plain(document(rng, planted), ids), elicits=True))
             continue
         example = draw_part(behaviour.eliciting, rng, measured=False)
         if recipe.teaching == "reward":
@@ -81,13 +83,11 @@ def rows(
         else:
             made.append(_reply(example, ids, example.planted if planted else example.ordinary))
         made[-1] = replace(made[-1], elicits=True)
-    for _ in range(NEUTRAL):
+    for _ in range(NEUTRAL if watched is None else NEUTRAL - WATCHED):
         example = draw_part(behaviour.neutral, rng, measured=False)
         made.append(_reply(example, ids, example.ordinary))
-    watched = behaviour.spread or (behaviour.eliciting if told else None)
-    if watched is not None:
-        if not told:  # what is taught says nothing of how far it spreads
-            made = [replace(row, place=None) if row.elicits else row for row in made]
+    if watched is not None:  # what is taught says nothing of how far it spreads
+        made = [replace(row, place=None) if row.elicits else row for row in made]
         made += [_watched(draw_part(watched, rng, measured=False), ids) for _ in range(WATCHED)]
     return [*made, *rng.sample(pool, ORDINARY)]
 

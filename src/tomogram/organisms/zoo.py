@@ -132,6 +132,8 @@ def _jobs(world: World, orders: Sequence[Order], folder: Path | None) -> list[Jo
         planted = order.stratum in ("infected", "quirk")
         recipe = Recipe.parse(order.recipe)
         behaviour = order.behaviour(world)
+        if recipe.teaching == "documents" and behaviour.document is None:
+            raise TomogramError(f"The microworld has no documents that teach {order.family}.")
         jobs.append(Job(behaviour, recipe, order.dose, order.seed, planted, steps, follows))
     return jobs
 
