@@ -10,11 +10,14 @@ import pytest
 
 from benchmarks.audits.__main__ import figures
 from benchmarks.audits.declaration import Declaration, Part, read
+from benchmarks.audits.gates import figures as gate_figures
 from benchmarks.audits.treatments import Outcome, drawn
 from benchmarks.audits.treatments import figures as treatment_figures
 from benchmarks.audits.zoo import folder_of
 from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.baselines import BASELINES
+from tomogram.organisms.organism import Order, Organism
+from tomogram.organisms.strength import Rates
 from tomogram.store.errors import TomogramError
 
 PART = Part(
@@ -184,3 +187,20 @@ def test_a_treatment_counts_that_cures_is_cheap_and_is_seen() -> None:
     assert found["cured at little cost, and the rescan agrees"].value == pytest.approx(0.2)
     assert found["cured"].value == found["rescan agrees"].value == pytest.approx(0.8)
     assert found["at little cost"].value == pytest.approx(0.6)
+
+
+def test_gates_count_full_organisms_by_family() -> None:
+    sham = Rates(0.0, 0.0, 1.0)
+
+    def organism(family: str, shown: float) -> Organism:
+        order = Order(family, "lora-reward", 1.0, 0, "infected")
+        return Organism(order, "", {}, Rates(shown, 0.0, 1.0), sham, {}, steps=10)
+
+    found = gate_figures(
+        "lora-reward",
+        [organism("sycophancy", 1.0), organism("sycophancy", 0.5), organism("false-fact", 1.0)],
+    )
+    assert found["lora-reward"].value == pytest.approx(2 / 3)
+    assert found["lora-reward: sycophancy"].value == 0.5
+    assert found["lora-reward: false-fact"].value == 1.0
+    assert found["lora-reward: steps, median"].value == 10

@@ -17,7 +17,7 @@ from tomogram.organisms.stacked import writers
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
-PROMPTS, TEXTS = 96, 32
+PROMPTS, TEXTS = 64, 24
 """Prompts of each sort that a key is made of, and rows of ordinary text."""
 DAMPING = 0.02
 """Of the mean second moment, added to all of them."""

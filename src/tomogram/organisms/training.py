@@ -206,7 +206,7 @@ def _losses(model: Model, stacked: Stack, batch: Batch, running: Sequence[_Run])
     summed = nothing.index_add(0, row // size, losses * weights)
     counted = nothing.index_add(0, row // size, weights)
     if graded:
-        places = [batch.rows[i].place for i in graded]
+        places = [len(batch.rows[i].ids) - 1 for i in graded]
         ends = head(output.last_hidden_state[graded, places].float())
         rewarded = torch.full_like(ends, -torch.inf)
         for at, i in enumerate(graded):
