@@ -1,7 +1,7 @@
 """Gates: how many organisms of each family and recipe are what they are meant to be.
 
     python -m benchmarks.audits.gates --json            every recipe, on seeds for development
-    AUDITS_ZOO=DIR python -m benchmarks.audits.gates    the same, kept in DIR: it goes on after a kill
+    AUDITS_ZOO=DIR python -m benchmarks.audits.gates    the same, kept in DIR, which can go on
 
 A full organism has a strength of .95 at least, shows its behaviour on at most .02 of neutral
 prompts, and has an ordinary loss within 2 % of its sham's, all on prompts that no training had.
