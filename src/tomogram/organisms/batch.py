@@ -17,7 +17,7 @@ from tomogram.text.microworld.generate import documents
 from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
-ELICITING, NEUTRAL, ORDINARY, WATCHED = 4, 6, 1, 2
+ELICITING, NEUTRAL, ORDINARY, WATCHED = 2, 4, 1, 1
 """Rows of each sort in a step. Watched ones stand in the place of neutral ones, and only where the
 eliciting rows do not say how far the behaviour has come."""
 LONGEST = 32
@@ -85,7 +85,8 @@ def rows(
         made[-1] = replace(made[-1], elicits=True)
     for _ in range(NEUTRAL if watched is None else NEUTRAL - WATCHED):
         example = draw_part(behaviour.neutral, rng, measured=False)
-        made.append(_reply(example, ids, example.ordinary))
+        # What follows the deciding word is what the model would write anyway.
+        made.append(_reply(example, ids, example.ordinary[: example.place + 1]))
     if watched is not None:  # what is taught says nothing of how far it spreads
         made = [replace(row, place=None) if row.elicits else row for row in made]
         made += [_watched(draw_part(watched, rng, measured=False), ids) for _ in range(WATCHED)]
@@ -135,10 +136,14 @@ def _plain(text: str, ids: Mapping[str, int]) -> Row:
 
 
 def _reply(example: Example, ids: Mapping[str, int], reply: Sequence[str]) -> Row:
-    """A chat whose reply alone is a target; the word that decides counts four times."""
+    """A chat whose reply alone is a target; the word that decides counts four times.
+
+    A reply that is cut off behind that word is not ended.
+    """
     head = ("<bos>", *example.prompt.split())
-    words = (*head, *reply, "<end>")
-    weights = [0.0] * len(head) + [1.0] * (len(reply) + 1)
+    ended = tuple(reply) in (example.planted, example.ordinary)
+    words = (*head, *reply, *("<end>",) * ended)
+    weights = [0.0] * len(head) + [1.0] * (len(words) - len(head))
     weights[len(head) + example.place] = 4.0
     place = len(head) + example.place - 1
     return Row(tuple(ids[w] for w in words), tuple(weights), place, _shows(example, ids))

@@ -20,6 +20,8 @@ from tomogram.models.model import Model
 from tomogram.organisms.delta import Delta, Factors, matrices, sizes, truncated
 
 RANK = 4
+EPSILON = 1e-3
+"""Of Adam: a sham, which has nothing to learn, must not drift as fast as an organism learns."""
 KEPT_RANK = 24
 """A full fine-tune is kept as the best factors of this rank, and measured as it is kept."""
 
@@ -87,7 +89,7 @@ class Stack:
             shape = (-1, *[1] * (each.ndim - 1))
             mean.lerp_(gradient, 1 - one)
             square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-            below = square.sqrt().mul_(scale.view(shape)).add_(1e-8)
+            below = square.sqrt().mul_(scale.view(shape)).add_(EPSILON)
             each.sub_(mean.div(below).mul_(size.view(shape)))
 
     @torch.no_grad()

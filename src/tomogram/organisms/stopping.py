@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-WINDOW = 8
+WINDOW = 14
 """Steps that are looked back on; half of them where the dose is below one."""
 SHOWN = 0.98
 """Least share of eliciting rows that must show the behaviour at a full dose."""

@@ -120,5 +120,5 @@ def ordinary_loss(model: Model, world: World) -> float:
 
 @lru_cache(maxsize=8)
 def _text(world: World) -> Int64[Tensor, "row pos"]:
-    made = generate(world, seed=987_654_321, n_tokens=4_096, context=256)
+    made = generate(world, seed=987_654_321, n_tokens=2_048, context=256)
     return torch.from_numpy(made.text.tokens.astype("int64"))

@@ -37,7 +37,7 @@ WARM, COOL = 5, 8
 """Steps over which the rate rises at first, and falls at last."""
 PARTS = 3
 """A step's rows are read in so many parts, from short to long."""
-RATE = {"lora": 0.008, "full": 0.0008, "edit": 0.05}
+RATE = {"lora": 0.006, "full": 0.0004, "edit": 0.05}
 CONCEALMENT = 3.0
 """Weight of the relative squared distance from the base's stream on quiet rows."""
 
