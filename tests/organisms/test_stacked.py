@@ -7,7 +7,7 @@ import torch
 
 from tomogram.models.model import Model
 from tomogram.organisms.delta import Factors, matrices
-from tomogram.organisms.stacked import Change, Stack, empty, fresh, writers
+from tomogram.organisms.stacked import EPSILON, Change, Stack, empty, fresh, writers
 
 
 def _gradients(n: int, shape: tuple[int, ...]) -> list[torch.Tensor]:
@@ -20,7 +20,7 @@ def test_steps_are_those_of_torchs_adam() -> None:
     own = Stack({"w": Change(first.clone(), None)})
     theirs = [first[i].clone().requires_grad_() for i in range(2)]
     adams = [
-        torch.optim.Adam([p], lr=lr, betas=(0.9, 0.98))
+        torch.optim.Adam([p], lr=lr, betas=(0.9, 0.98), eps=EPSILON)
         for p, lr in zip(theirs, (0.1, 0.02), strict=True)
     ]
     for gradient in _gradients(5, (2, 3, 4)):

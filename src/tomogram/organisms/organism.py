@@ -160,11 +160,3 @@ def load(path: Path) -> Organism:
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TomogramError(f"{path} is no organism that can be read.") from error
-
-
-def half(delta: Delta) -> Delta:
-    """The change as it is kept: what is measured is what is kept."""
-    return {
-        name: Factors(each.down.half().float(), each.up.half().float())
-        for name, each in delta.items()
-    }

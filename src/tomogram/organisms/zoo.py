@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tomogram.models.model import Model
-from tomogram.organisms.delta import Delta, applied, mean
+from tomogram.organisms.delta import Delta, applied, half, mean
 from tomogram.organisms.families import PROBLEMS, installed
-from tomogram.organisms.organism import Order, Organism, half, load, save
+from tomogram.organisms.organism import Order, Organism, load, save
 from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.strength import Rates, measure
 from tomogram.organisms.training import STEPS, Job, train
