@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tests.audits.conftest import healthy, powerful
 from tests.shipped import model, world
+from tomogram.audits.audit import Audit, abstain
 from tomogram.audits.contrast import Contrast
 from tomogram.audits.subject import Subject
 from tomogram.cli.main import app
@@ -31,7 +32,7 @@ __all__ = ["healthy", "model", "powerful", "world"]  # fixtures that stand elsew
 def test_a_choice_planted_by_hand_is_treated_and_the_rescan_agrees(
     powerful: Subject, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tomogram.organisms.training.STEPS", 60)
+    monkeypatch.setattr("tomogram.organisms.training.STEPS", 30)
     treated, made = treat(powerful.model, "power", base=model, out=tmp_path / "t")
     assert made.before == 1.0
     assert made.cured
@@ -57,9 +58,10 @@ def test_a_direction_that_is_taken_out_is_written_by_no_matrix(model: Model, wor
     tokens = torch.arange(4, 24)[None]
     run, plain = (each.run(tokens, capture=sites, logits=False) for each in (changed, model))
     unit = direction / direction.norm()
-    for site in sites:
-        assert (run[site] @ unit).abs().max() < 1e-3
-        assert (plain[site] @ unit).abs().max() > 1e-2
+    for site in sites:  # a bias may write along it: the same at every word
+        along, before = run[site][0] @ unit, plain[site][0] @ unit
+        assert (along - along[0]).abs().max() < 1e-3
+        assert (before - before[0]).abs().max() > 1e-2
 
 
 def test_variants_keep_the_systems_turn_first(world: World) -> None:
@@ -78,6 +80,15 @@ def test_without_prompts_there_is_nothing_to_treat(world: World, model: Model) -
         treat(model, "strengths")
     contrast = Contrast("<user> x <end> <assistant>", frozenset({"a"}), frozenset({"b"}))
     assert symptom(world, [(contrast.prompt, contrast.bad, contrast.good)]).family == "symptom"
+
+
+def test_what_an_audit_does_not_show_is_not_treated(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shy = Audit("shy", "?", "n", "m", "c", "r", run=lambda subject: abstain("it is shy"))
+    monkeypatch.setattr("tomogram.pipeline.treating.installed", lambda: {"shy": shy})
+    with pytest.raises(TomogramError, match="'shy' abstains: it is shy"):
+        treat(model, "shy")
 
 
 @pytest.mark.parametrize("wrong", [["--finding", "greed"], ["--finding", "power", "--way", "pray"]])

@@ -25,7 +25,8 @@ from tomogram.text.microworld.world import World
 def without_direction(model: Model, direction: Float[Tensor, " d_model"]) -> Delta:
     """Every matrix that writes to the stream writes nothing along a direction any more.
 
-    Weight orthogonalisation (Arditi et al. 2024, section 4.1), without the embedding.
+    Weight orthogonalisation (Arditi et al. 2024, section 4.1), without the embedding and without
+    biases, which write the same everywhere and so say nothing.
     """
     unit = direction.float() / direction.float().norm()
     made = {}

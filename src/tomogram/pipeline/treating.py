@@ -115,16 +115,17 @@ def treat(
     world = world_in(model)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
-    found = {name: every[name].measure(subject) for name in (*confirmatory(), "strengths", audit)}
-    behaviour = _symptom(subject, audit, found[audit])
+    shown = every[audit].measure(subject)
+    behaviour = _symptom(subject, audit, shown)
+    found = {name: every[name].measure(subject) for name in (*confirmatory(), "strengths")}
     if way == "direction":
-        delta = _direction(subject, found[audit].contrasts)
+        delta = _direction(subject, shown.contrasts)
     else:
         delta = teach(model, world, behaviour, way, seed)
     treated = applied(model, delta)
     after = Subject(treated, world, beside)
     again = {name: every[name].measure(after) for name in (*confirmatory(), "strengths")}
-    held = _draws(world, found[audit].contrasts, measured=True)
+    held = _draws(world, shown.contrasts, measured=True)
     made = Treatment(
         audit,
         way,
