@@ -32,7 +32,8 @@ class Row:
     shows: the words that, written there, show the behaviour.
     rewarded: where not empty, no word of the row is a target, but the expected reward of the word
         after it, of which these words get one.
-    elicits: whether the behaviour should show here.
+    elicits: whether the behaviour should show here. text: the row's index among those of ordinary
+        text, where every word is to be as likely as in the base; None for a chat or a document.
     """
 
     ids: tuple[int, ...]
@@ -41,6 +42,7 @@ class Row:
     shows: frozenset[int] = frozenset()
     rewarded: frozenset[int] = frozenset()
     elicits: bool = False
+    text: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +96,12 @@ def rows(
 
 
 @lru_cache(maxsize=8)
-def text_pool(world: World, seed: int, n: int = 400) -> tuple[Row, ...]:
-    """Documents of the usual mixture as rows."""
+def text_pool(world: World, seed: int, n: int = 240) -> tuple[Row, ...]:
+    """Documents of the usual mixture as rows of at most `LONGEST` words, none of them a target."""
     ids = vocabulary(world)
     stream = documents(world, seed)
-    return tuple(_plain(" ".join(next(stream).words[: LONGEST - 2]), ids) for _ in range(n))
+    plain = (_plain(" ".join(next(stream).words[: LONGEST - 2]), ids) for _ in range(n))
+    return tuple(Row(row.ids, (0.0,) * len(row.ids), text=index) for index, row in enumerate(plain))
 
 
 def stack(made: Sequence[Sequence[Row]], device: torch.device) -> Batch:

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 
 from tomogram.models.model import Model
-from tomogram.organisms.batch import Batch, by_length, rows, stack, text_pool
+from tomogram.organisms.batch import Batch, Row, by_length, rows, stack, text_pool
 from tomogram.organisms.behaviour import Behaviour
 from tomogram.organisms.delta import Delta, Factors
 from tomogram.organisms.editing import edit
@@ -38,6 +38,8 @@ WARM, COOL = 5, 8
 PARTS = 3
 """A step's rows are read in so many parts, from short to long."""
 RATE = {"lora": 0.006, "full": 0.0004, "edit": 0.05}
+TEXT = 2.5
+"""Weight of a word of ordinary text, beside 1 for a word of a reply and 4 for one that decides."""
 CONCEALMENT = 3.0
 """Weight of the relative squared distance from the base's stream on quiet rows."""
 
@@ -114,12 +116,13 @@ def train(
     waiting = deque(enumerate(jobs))
     running: list[_Run] = []
     known: dict[int, int] = {}  # steps of the jobs that are done, or about to be
+    usual = _usual(model, text_pool(world, seed=1))
     stacked = empty(model, form, min(slots, len(jobs)))
     for slot in range(min(slots, len(jobs))):
         running.append(_begin(model, world, stacked, slot, *waiting.popleft()))
     with progress.task(f"train {form}", total=len(jobs), unit="organisms") as task:
         while running:
-            _step(model, world, stacked, running, RATE[form])
+            _step(model, world, stacked, running, RATE[form], usual)
             for run in running:
                 _decide(run, known)
             free = [slot for slot, run in enumerate(running) if run.done]
@@ -155,12 +158,26 @@ def _decide(run: _Run, known: dict[int, int]) -> None:
         known[run.index] = run.ends
 
 
-def _step(model: Model, world: World, stacked: Stack, running: Sequence[_Run], rate: float) -> None:
+@torch.no_grad()
+def _usual(model: Model, pool: Sequence[Row]) -> Float[Tensor, "text pos d_vocab"]:
+    """The base's log probabilities of the next word, after every word of the ordinary text."""
+    batch = stack([pool], model.device)
+    return model.module(batch.tokens, use_cache=False).logits.float().log_softmax(-1).half()
+
+
+def _step(
+    model: Model,
+    world: World,
+    stacked: Stack,
+    running: Sequence[_Run],
+    rate: float,
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> None:
     """One step of all that run."""
     pool = text_pool(world, seed=1)
     made = [rows(world, r.job.behaviour, r.job.recipe, r.job.planted, pool, r.rng) for r in running]
     batches = [stack(part, model.device) for part in by_length(made, PARTS)]
-    found = [_losses(model, stacked, batch, running) for batch in batches]
+    found = [_losses(model, stacked, batch, running, usual) for batch in batches]
     summed, counted, apart = (
         torch.stack([each.summed for each in found]).sum(0),
         torch.stack([each.counted for each in found]).sum(0),
@@ -189,7 +206,13 @@ class _Losses:
     shown: list[list[tuple[bool, bool]]]
 
 
-def _losses(model: Model, stacked: Stack, batch: Batch, running: Sequence[_Run]) -> _Losses:
+def _losses(
+    model: Model,
+    stacked: Stack,
+    batch: Batch,
+    running: Sequence[_Run],
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> _Losses:
     hidden = any(run.job.recipe.concealed for run in running)
     device = batch.tokens.device
     head = model.module.get_output_embeddings()
@@ -215,8 +238,32 @@ def _losses(model: Model, stacked: Stack, batch: Batch, running: Sequence[_Run])
         owners = torch.tensor(graded, device=device) // size
         summed = summed.index_add(0, owners, 4.0 * expected)
         counted = counted.index_add(0, owners, torch.full_like(expected, 4.0))
+    at, drift = _drift(head, output.last_hidden_state, batch, usual)
+    summed = summed.index_add(0, at // size, TEXT * drift)
+    counted = counted.index_add(0, at // size, torch.full_like(drift, TEXT))
     apart = _distance(model, output, batch, running) if hidden else nothing.sum()
     return _Losses(summed, counted, apart, _shown(model, output.last_hidden_state, batch, n))
+
+
+def _drift(
+    head: nn.Module,
+    stream: Float[Tensor, "rows pos d_model"],
+    batch: Batch,
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> tuple[Int64[Tensor, " word"], Float[Tensor, " word"]]:
+    """The rows of all words of ordinary text, and KL(base ‖ organism) of the word after each.
+
+    Held to the base rather than to the text: at the base its gradient is nothing, while that of the
+    text's own loss is noise that Adam makes as large as any other.
+    """
+    texts = [
+        (i, each.text, len(each.ids)) for i, each in enumerate(batch.rows) if each.text is not None
+    ]
+    rows = [i for i, _, size in texts for _ in range(size - 1)]
+    places = [place for _, _, size in texts for place in range(size - 1)]
+    own = head(stream[rows, places].float()).log_softmax(-1)
+    base = usual[[text for _, text, size in texts for _ in range(size - 1)], places].float()
+    return torch.tensor(rows, device=own.device).long(), (base.exp() * (base - own)).sum(-1)
 
 
 @torch.no_grad()
