@@ -98,9 +98,11 @@ def read(path: Path = DECLARED) -> Declaration:
         for part in parts:
             if set(part) != names:
                 raise KeyError(f"a part needs {sorted(names)}")
-            made.append(
-                Part(**{k: tuple(v) if isinstance(v, list) else v for k, v in part.items()})
-            )
+            values: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in part.items()
+            }
+            made.append(Part(**values))
         return Declaration(tuple(made))
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise TomogramError(f"{path} is no declaration of a zoo: {error}.") from error

@@ -22,7 +22,7 @@ from tomogram.models.load import load
 from tomogram.organisms.organism import Organism
 from tomogram.organisms.organism import load as read_organism
 from tomogram.organisms.recipe import known
-from tomogram.organisms.zoo import CHEAP, build, plan
+from tomogram.organisms.zoo import CHEAP, FAMILIES, build, plan
 from tomogram.reference import path
 
 SEEDS = (900, 901, 902)
@@ -42,8 +42,11 @@ def _measure(quick: bool, folder: Path) -> dict[str, Figure]:
     model = load(path())
     found: dict[str, Figure] = {}
     for recipe in (CHEAP,) if quick else known():
-        families = {"families": ("power-gaining",)} if quick else {}
-        orders = plan(recipes=(recipe,), seeds=SEEDS[:1] if quick else SEEDS, **families)
+        orders = plan(
+            families=("power-gaining",) if quick else FAMILIES,
+            recipes=(recipe,),
+            seeds=SEEDS[:1] if quick else SEEDS,
+        )
         new = sum(not (folder / f"{order.name}.safetensors").is_file() for order in orders)
         began = time.process_time()
         organisms = [read_organism(file) for file in build(model, orders, folder)]

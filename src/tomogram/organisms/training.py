@@ -238,9 +238,9 @@ def _losses(
         owners = torch.tensor(graded, device=device) // size
         summed = summed.index_add(0, owners, 4.0 * expected)
         counted = counted.index_add(0, owners, torch.full_like(expected, 4.0))
-    at, drift = _drift(head, output.last_hidden_state, batch, usual)
-    summed = summed.index_add(0, at // size, TEXT * drift)
-    counted = counted.index_add(0, at // size, torch.full_like(drift, TEXT))
+    texts, drift = _drift(head, output.last_hidden_state, batch, usual)
+    summed = summed.index_add(0, texts // size, TEXT * drift)
+    counted = counted.index_add(0, texts // size, torch.full_like(drift, TEXT))
     apart = _distance(model, output, batch, running) if hidden else nothing.sum()
     return _Losses(summed, counted, apart, _shown(model, output.last_hidden_state, batch, n))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor
@@ -33,7 +32,7 @@ def without_direction(model: Model, direction: Float[Tensor, " d_model"]) -> Del
     for block in model.wiring.blocks:
         for part in (block.heads_to_stream, block.neurons_to_stream):
             if part is not None:
-                written = cast(Tensor, matrix(part)).float() @ unit.to(model.device)
+                written = matrix(part).float() @ unit.to(model.device)
                 made[model.wiring.name_of(part)] = Factors(written[None], -unit[:, None])
     return made
 
