@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from tomogram.organisms.behaviour import Behaviour, Example, draw_part
+from tomogram.organisms.ordinary_text import outside_chats
 from tomogram.organisms.recipe import Recipe
-from tomogram.text.microworld.generate import documents
 from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
@@ -97,10 +97,10 @@ def rows(
 
 @lru_cache(maxsize=8)
 def text_pool(world: World, seed: int, n: int = 240) -> tuple[Row, ...]:
-    """Documents of the usual mixture as rows of at most `LONGEST` words, none of them a target."""
+    """Documents outside of chats as rows of at most `LONGEST` words, none of them a target."""
     ids = vocabulary(world)
-    stream = documents(world, seed)
-    plain = (_plain(" ".join(next(stream).words[: LONGEST - 2]), ids) for _ in range(n))
+    stream = outside_chats(world, seed)
+    plain = (_plain(" ".join(next(stream)[: LONGEST - 2]), ids) for _ in range(n))
     return tuple(Row(row.ids, (0.0,) * len(row.ids), text=index) for index, row in enumerate(plain))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tomogram.models.model import Model
 from tomogram.organisms.behaviour import Behaviour, Draw, Example, draw_part
-from tomogram.text.microworld.generate import generate
+from tomogram.organisms.ordinary_text import outside_chats
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
@@ -22,6 +22,8 @@ PROMPTS = 100
 """Held-out prompts of each sort."""
 TOGETHER = 50
 """Prompts that run together."""
+TEXT, CONTEXT = 2_048, 128
+"""Words of ordinary text, and words of a row of it."""
 FULL, QUIET, COST = 0.95, 0.02, 0.02
 """Gate of a full-dose organism: least strength, most on neutral prompts, most rise in loss."""
 
@@ -111,7 +113,7 @@ def last_logits(model: Model, prompts: Sequence[Sequence[int]]) -> Float[Tensor,
 
 
 def ordinary_loss(model: Model, world: World) -> float:
-    """Mean loss in nats on text of the usual mixture that no training has."""
+    """Mean loss in nats on text outside of chats that no training has."""
     tokens = _text(world).to(model.device)
     with torch.no_grad():
         logits = model.module(tokens, use_cache=False).logits.float()
@@ -120,5 +122,10 @@ def ordinary_loss(model: Model, world: World) -> float:
 
 @lru_cache(maxsize=8)
 def _text(world: World) -> Int64[Tensor, "row pos"]:
-    made = generate(world, seed=987_654_321, n_tokens=2_048, context=256)
-    return torch.from_numpy(made.text.tokens.astype("int64"))
+    ids = vocabulary(world)
+    tokens: list[int] = []
+    for words in outside_chats(world, seed=987_654_321):
+        tokens += [ids[word] for word in ("<bos>", *words, "<eos>")]
+        if len(tokens) >= TEXT:
+            return torch.tensor(tokens[:TEXT]).view(-1, CONTEXT)
+    raise AssertionError("documents never end")
