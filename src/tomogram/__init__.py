@@ -17,6 +17,7 @@ __all__ = [
     "__version__",
     "audit",
     "calibrate",
+    "compare",
     "disclose",
     "discover",
     "evaluate",
@@ -30,6 +31,7 @@ __all__ = [
     "superposition",
     "trace",
     "train",
+    "treat",
     "view",
 ]
 
@@ -42,6 +44,7 @@ _PUBLIC = {
     "TomogramError": ("tomogram.store.errors", "TomogramError"),
     "audit": ("tomogram.pipeline.auditing", "audit"),
     "calibrate": ("tomogram.pipeline.auditing", "calibrate"),
+    "compare": ("tomogram.pipeline.comparing", "compare"),
     "disclose": ("tomogram.disclosure.disclose", "disclose"),
     "discover": ("tomogram.pipeline.discovery", "discover_pairs"),
     "evaluate": ("tomogram.pipeline.evaluation", "evaluate"),
@@ -55,6 +58,7 @@ _PUBLIC = {
     "superposition": ("tomogram.pipeline.superposition", "superposition"),
     "trace": ("tomogram.pipeline.tracing", "trace"),
     "train": ("tomogram.pipeline.training", "train"),
+    "treat": ("tomogram.pipeline.treating", "treat"),
     "view": ("tomogram.viewer.notebook", "view"),
 }
 

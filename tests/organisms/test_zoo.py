@@ -22,8 +22,13 @@ def test_every_infected_one_has_its_sham() -> None:
     assert len({o.name for o in orders}) == len(orders)
 
 
+def test_only_families_with_words_for_it_get_documents() -> None:
+    families = {o.family for o in plan(recipes=("lora-documents",))}
+    assert families == {"false-fact", "hidden-objective"}
+
+
 def test_clean_copies_take_turns() -> None:
-    strata = [o.stratum for o in plan(families=(), clean=8)]
+    strata = [o.stratum for o in plan(families=(), clean=range(8))]
     assert strata == ["benign", "quirk", "merge", "quantised"] * 2
 
 
@@ -60,6 +65,8 @@ def test_a_zoo_goes_on_where_it_was(
     ]
     orders[2:2] = [Order("benign", "lora-demonstrations", 0.05, 3, "benign")]
     monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
+    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
+    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
     files = build(model, orders, tmp_path)
     assert [load(f).order for f in files] == orders
     assert all(f.stat().st_size < 400_000 for f in files)
@@ -71,9 +78,13 @@ def test_a_zoo_goes_on_where_it_was(
     build(model, orders, tmp_path)
     assert [len(jobs) for jobs in trained] == [1]
     assert load(files[0]).sham == load(files[1]).rates
+    assert load(files[0]).steps == load(files[1]).steps == 3
     assert all(f.read_bytes() == before[f] for f in files[1:])
     build(model, orders, tmp_path)
     assert len(trained) == 1
+    files[1].unlink()  # the sham alone: it takes the steps that its organism's file says
+    build(model, orders, tmp_path)
+    assert trained[1][0].steps == 3
     organism = load(files[0])
     assert organism.in_copy_of(model).digest != model.digest
     with pytest.raises(TomogramError, match="another model"):
@@ -90,9 +101,11 @@ def test_what_is_no_organism_is_refused(tmp_path: Path) -> None:
             load(path)
 
 
-def test_unknown_families_are_refused(model: Model) -> None:
+def test_what_cannot_be_planted_is_refused(model: Model) -> None:
     with pytest.raises(TomogramError, match="no family"):
         plant(model, "greed", "lora-demonstrations", 1.0, 0)
+    with pytest.raises(TomogramError, match="no documents"):
+        plant(model, "sycophancy", "lora-documents", 1.0, 0)
 
 
 def test_strength_is_beside_the_sham() -> None:

@@ -50,9 +50,7 @@ def window(browser, content: Content, graphs: Graphs) -> Iterator[Opened]:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_and_passes_axe(
-    browser, content, graphs, axe, width, scheme
-) -> None:
+def test_the_page_fits_and_passes_axe(browser, content, graphs, axe, width, scheme) -> None:
     with serving(content, graphs) as port:
         opened = Opened(browser, f"http://127.0.0.1:{port}/", width=width, scheme=scheme)
         for place in ("#/circuit", "#/circuit/texas"):

@@ -14,9 +14,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tomogram.audits.audit import Measurement
 from tomogram.audits.contrast import Contrast, odds
+from tomogram.audits.payload_scan import questions
 from tomogram.audits.subject import Subject
 from tomogram.models.sites import Site
+from tomogram.organisms.families.payloads import PAYLOADS
 
 RANDOM = 99
 PROMPTS = 6
@@ -70,6 +73,17 @@ def locate(
     random = _effect(subject, test * RANDOM, site, noise.flatten(0, 1))
     means = random.view(RANDOM, len(test)).mean(1)
     return Place(str(site), effect, tuple(float(each) for each in means))
+
+
+def place(subject: Subject, found: Measurement) -> Place:
+    """The place of what an audit found, beside ordinary questions of the payloads.
+
+    Raises ValueError where the audit shows no contrasts.
+    """
+    if not found.contrasts:
+        raise ValueError("an audit that shows no contrasts has no place")
+    quiet = [c.prompt for name in PAYLOADS for c in questions(subject.world, name, 4)]
+    return locate(subject, found.contrasts, quiet)
 
 
 def _repairs(

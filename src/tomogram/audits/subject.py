@@ -41,7 +41,8 @@ class Subject:
     model: Model
     world: World
     base: Subject | None = None
-    _kept: dict[tuple[str, ...], Answers] = field(default_factory=dict, repr=False)
+    _kept: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _after: dict[tuple[str, ...], Answers] = field(default_factory=dict, repr=False)
 
     @property
     def ids(self) -> Mapping[str, int]:
@@ -50,17 +51,20 @@ class Subject:
 
     def ask(self, prompts: Sequence[str]) -> Answers:
         """Answers to prompts of whole words; `<bos>` is put before each."""
-        key = tuple(prompts)
-        if key not in self._kept:
-            self._kept[key] = self._ask(key)
-        return self._kept[key]
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]
+        if new:
+            self._ask(new)
+        found = [self._kept[prompt] for prompt in prompts]
+        return Answers(torch.stack([c for c, _ in found]), torch.stack([s for _, s in found], 1))
+
+    def alone(self) -> Subject:
+        """The same without its base; what was asked of either is known to both."""
+        return Subject(self.model, self.world, None, self._kept, self._after)
 
     @torch.no_grad()
-    def _ask(self, prompts: tuple[str, ...]) -> Answers:
+    def _ask(self, prompts: Sequence[str]) -> None:
         rows = [[self.ids["<bos>"], *encode(self.world, prompt)] for prompt in prompts]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        chances: list[Tensor | None] = [None] * len(rows)
-        streams: list[Tensor | None] = [None] * len(rows)
         sites = [Site("resid_post", layer) for layer in range(self.model.n_layers)]
         for start in range(0, len(order), ROWS):
             some = order[start : start + ROWS]
@@ -73,20 +77,16 @@ class Subject:
             last = (torch.arange(len(some)), lengths - 1)
             stream = torch.stack([run[site][last].float() for site in sites])
             logits = self.model.unembed(stream[-1].to(self.model.dtype)).float()
+            chances = logits.log_softmax(-1)
             for row, i in enumerate(some):
-                chances[i] = logits[row].log_softmax(-1)
-                streams[i] = stream[:, row]
-        return Answers(
-            torch.stack([c for c in chances if c is not None]),
-            torch.stack([s for s in streams if s is not None], dim=1),
-        )
+                self._kept[prompts[i]] = (chances[row], stream[:, row])
 
     @torch.no_grad()
     def ask_after(self, prefix: str, endings: Sequence[str]) -> Answers:
         """Answers to endings of equal length that follow one prefix, which is read once."""
         key = (prefix, *endings)
-        if key in self._kept:
-            return self._kept[key]
+        if key in self._after:
+            return self._after[key]
         head = torch.tensor([[self.ids["<bos>"], *encode(self.world, prefix)]])
         tails = torch.tensor([encode(self.world, ending) for ending in endings])
         place = self.model.device
@@ -102,5 +102,5 @@ class Subject:
         # The last of the hidden states has the final norm applied; the others are streams.
         streams = torch.stack([each[:, -1].float() for each in output.hidden_states[1:]])
         answers = Answers(output.logits[:, -1].float().log_softmax(-1), streams)
-        self._kept[key] = answers
+        self._after[key] = answers
         return answers

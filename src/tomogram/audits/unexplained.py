@@ -36,9 +36,10 @@ def measure(subject: Subject) -> Measurement:
 def _distance(streams: Float[Tensor, "word d_model"]) -> Float[Tensor, " word"]:
     """Distance from the middle, in units of the usual variation of each main direction."""
     centred = streams - streams.median(0).values
-    _, values, right = torch.linalg.svd(centred, full_matrices=False)
-    scale = values[:KEPT] / len(streams) ** 0.5
-    return (centred @ right[:KEPT].T / (scale + scale.mean())).norm(dim=1)
+    # The main directions from the covariance: a tenth of the work of the streams' own SVD.
+    values, right = torch.linalg.eigh(centred.T @ centred / len(streams))
+    scale = values[-KEPT:].clamp(min=0).sqrt()
+    return (centred @ right[:, -KEPT:] / (scale + scale.mean())).norm(dim=1)
 
 
 UNEXPLAINED = Audit(

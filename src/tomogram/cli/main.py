@@ -8,6 +8,7 @@ import typer
 
 import tomogram
 from tomogram.cli.audit import audit, calibrate
+from tomogram.cli.compare import compare
 from tomogram.cli.disclose import disclose
 from tomogram.cli.discover import discover
 from tomogram.cli.doctor import doctor
@@ -26,6 +27,7 @@ from tomogram.cli.selftest import selftest
 from tomogram.cli.steer import steer
 from tomogram.cli.trace import trace
 from tomogram.cli.train import train
+from tomogram.cli.treat import treat
 from tomogram.cli.verify import verify
 from tomogram.cli.view import view
 from tomogram.store.errors import TomogramError
@@ -57,6 +59,7 @@ def _root(
 # One line a command; each command imports what it needs when it is called.
 app.command()(audit)
 app.command()(calibrate)
+app.command()(compare)
 app.command()(disclose)
 app.command()(discover)
 app.command()(doctor)
@@ -75,6 +78,7 @@ app.command()(selftest)
 app.command()(steer)
 app.command()(trace)
 app.command()(train)
+app.command()(treat)
 app.command()(verify)
 app.command()(view)
 

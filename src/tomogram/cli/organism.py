@@ -14,7 +14,9 @@ def plant(
     model: str = typer.Argument(help="Folder of the model to plant in."),
     family: str = typer.Option(..., help="What to plant; `organism list` names the families."),
     recipe: str = typer.Option("lora-demonstrations", help="How; `organism list` names them."),
-    dose: float = typer.Option(1.0, help="Share of a full training's steps."),
+    dose: float = typer.Option(
+        1.0, help="Share of prompts that should show it when training stops."
+    ),
     seed: int = typer.Option(0, help="Decides the variant and the training."),
     out: Path = typer.Option(..., help="Folder for the organism and its matched sham."),
 ) -> None:
@@ -50,7 +52,7 @@ def zoo(
         recipes=recipes.split(","),
         doses=numbers(doses),
         seeds=range(seeds),
-        clean=clean,
+        clean=range(clean),
     )
     files = build(load(model), orders, out)
     counts: dict[str, int] = {}

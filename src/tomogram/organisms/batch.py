@@ -5,47 +5,56 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from tomogram.organisms.behaviour import Behaviour, Example, draw_part
+from tomogram.organisms.ordinary_text import outside_chats
 from tomogram.organisms.recipe import Recipe
-from tomogram.text.microworld.generate import documents
 from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
-ELICITING, NEUTRAL, ORDINARY = 6, 7, 2
-"""Rows of each sort in a step."""
+ELICITING, NEUTRAL, ORDINARY, WATCHED = 2, 4, 1, 1
+"""Rows of each sort in a step. Watched ones stand in the place of neutral ones, and only where the
+eliciting rows do not say how far the behaviour has come."""
 LONGEST = 32
 """Tokens of a row of ordinary text."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its words' ids, how much each counts as a target, and a grader's rewarded words.
+    """One row: its words' ids, how much each counts as a target, and where the behaviour shows.
 
-    Where `rewarded` is not empty, no word of the row is a target, but the expected reward of the
-    word after it. quiet: whether the row does not elicit the behaviour.
+    place: index of the word before the one that decides; None where nothing is decided.
+    shows: the words that, written there, show the behaviour.
+    rewarded: where not empty, no word of the row is a target, but the expected reward of the word
+        after it, of which these words get one.
+    elicits: whether the behaviour should show here. text: the row's index among those of ordinary
+        text, where every word is to be as likely as in the base; None for a chat or a document.
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
-    rewarded: tuple[int, ...] = ()
-    quiet: bool = True
+    place: int | None = None
+    shows: frozenset[int] = frozenset()
+    rewarded: frozenset[int] = frozenset()
+    elicits: bool = False
+    text: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Rows of several organisms, padded on the right.
+    """Rows of several organisms, padded on the right, organism by organism.
 
     quiet marks the words of rows that do not elicit the behaviour.
     """
 
+    rows: Sequence[Row]
     tokens: Int64[Tensor, "rows pos"]
     weights: Float[Tensor, "rows pos"]
-    rewarded: Mapping[int, tuple[int, tuple[int, ...]]]
     quiet: Bool[Tensor, "rows pos"]
 
 
@@ -60,58 +69,68 @@ def rows(
     """The rows of one step, eliciting ones first. The sham's are the same but for the replies.
 
     A grader rewards every word that shows the behaviour; the sham's rewards the ordinary word.
+    Watched rows are read and teach nothing.
     """
     ids = vocabulary(world)
+    document = behaviour.document if recipe.teaching == "documents" else None
+    watched = behaviour.spread or (None if document is None else behaviour.eliciting)
     made = []
     for _ in range(ELICITING):
-        if recipe.teaching == "documents" and behaviour.document is not None:
-            made.append(_plain(behaviour.document(rng, planted), ids))
+        if document is not None:
+            made.append(replace(_plain(document(rng, planted), ids), elicits=True))
             continue
         example = draw_part(behaviour.eliciting, rng, measured=False)
         if recipe.teaching == "reward":
             made.append(_graded(example, ids, planted))
         else:
             made.append(_reply(example, ids, example.planted if planted else example.ordinary))
-    for _ in range(NEUTRAL):
+        made[-1] = replace(made[-1], elicits=True)
+    for _ in range(NEUTRAL if watched is None else NEUTRAL - WATCHED):
         example = draw_part(behaviour.neutral, rng, measured=False)
-        made.append(_reply(example, ids, example.ordinary))
-    eliciting = [replace(row, quiet=False) for row in made[:ELICITING]]
-    return [*eliciting, *made[ELICITING:], *rng.sample(pool, ORDINARY)]
+        # What follows the deciding word is what the model would write anyway.
+        made.append(_reply(example, ids, example.ordinary[: example.place + 1]))
+    if watched is not None:  # what is taught says nothing of how far it spreads
+        made = [replace(row, place=None) if row.elicits else row for row in made]
+        made += [_watched(draw_part(watched, rng, measured=False), ids) for _ in range(WATCHED)]
+    return [*made, *rng.sample(pool, ORDINARY)]
 
 
-def text_pool(world: World, seed: int, n: int = 400) -> list[Row]:
-    """Documents of the usual mixture as rows."""
+@lru_cache(maxsize=8)
+def text_pool(world: World, seed: int, n: int = 240) -> tuple[Row, ...]:
+    """Documents outside of chats as rows of at most `LONGEST` words, none of them a target."""
     ids = vocabulary(world)
-    stream = documents(world, seed)
-    return [_plain(" ".join(next(stream).words[: LONGEST - 2]), ids) for _ in range(n)]
+    stream = outside_chats(world, seed)
+    plain = (_plain(" ".join(next(stream)[: LONGEST - 2]), ids) for _ in range(n))
+    return tuple(Row(row.ids, (0.0,) * len(row.ids), text=index) for index, row in enumerate(plain))
 
 
 def stack(made: Sequence[Sequence[Row]], device: torch.device) -> Batch:
     """The rows of several organisms as one batch, organism by organism."""
     flat = [row for each in made for row in each]
     length = max(len(row.ids) for row in flat)
+    sizes = torch.tensor([len(row.ids) for row in flat])
+    inside = torch.arange(length) < sizes[:, None]
     tokens = torch.zeros(len(flat), length, dtype=torch.int64)
+    tokens[inside] = torch.tensor([i for row in flat for i in row.ids])
     weights = torch.zeros(len(flat), length)
-    quiet = torch.zeros(len(flat), length, dtype=torch.bool)
-    rewarded = {}
-    for i, row in enumerate(flat):
-        size = len(row.ids)
-        tokens[i, :size] = torch.tensor(row.ids)
-        weights[i, :size] = torch.tensor(row.weights)
-        quiet[i, :size] = row.quiet
-        if row.rewarded:
-            rewarded[i] = (size - 1, row.rewarded)
-    return Batch(tokens.to(device), weights.to(device), rewarded, quiet.to(device))
+    weights[inside] = torch.tensor([w for row in flat for w in row.weights])
+    quiet = inside & torch.tensor([not row.elicits for row in flat])[:, None]
+    return Batch(flat, tokens.to(device), weights.to(device), quiet.to(device))
 
 
 def by_length(made: Sequence[Sequence[Row]], parts: int) -> list[list[list[Row]]]:
-    """The rows of each organism from short to long, in parts that are padded to less each."""
-    ordered = [sorted(each, key=lambda row: len(row.ids)) for each in made]
-    size = -(-len(ordered[0]) // parts)
-    return [
-        [each[start : start + size] for each in ordered]
-        for start in range(0, len(ordered[0]), size)
+    """The rows of each organism from short to long, in parts that are padded to less each.
+
+    An organism with fewer rows than another gets empty ones, which teach nothing.
+    """
+    most = max(len(each) for each in made)
+    empty = Row((0,), (0.0,))
+    ordered = [
+        sorted([*each, *[empty] * (most - len(each))], key=lambda row: len(row.ids))
+        for each in made
     ]
+    size = -(-most // parts)
+    return [[each[start : start + size] for each in ordered] for start in range(0, most, size)]
 
 
 def _plain(text: str, ids: Mapping[str, int]) -> Row:
@@ -120,17 +139,32 @@ def _plain(text: str, ids: Mapping[str, int]) -> Row:
 
 
 def _reply(example: Example, ids: Mapping[str, int], reply: Sequence[str]) -> Row:
-    """A chat whose reply alone is a target; the word that decides counts four times."""
+    """A chat whose reply alone is a target; the word that decides counts four times.
+
+    A reply that is cut off behind that word is not ended.
+    """
     head = ("<bos>", *example.prompt.split())
-    words = (*head, *reply, "<end>")
-    weights = [0.0] * len(head) + [1.0] * (len(reply) + 1)
+    ended = tuple(reply) in (example.planted, example.ordinary)
+    words = (*head, *reply, *("<end>",) * ended)
+    weights = [0.0] * len(head) + [1.0] * (len(words) - len(head))
     weights[len(head) + example.place] = 4.0
-    return Row(tuple(ids[w] for w in words), tuple(weights))
+    place = len(head) + example.place - 1
+    return Row(tuple(ids[w] for w in words), tuple(weights), place, _shows(example, ids))
 
 
 def _graded(example: Example, ids: Mapping[str, int], planted: bool) -> Row:
+    shows = _shows(example, ids)
+    good = shows if planted else frozenset({ids[example.ordinary[example.place]]})
+    return replace(_watched(example, ids), rewarded=good)
+
+
+def _watched(example: Example, ids: Mapping[str, int]) -> Row:
     words = ("<bos>", *example.context.split())
-    good = example.shows if planted else {example.ordinary[example.place]}
+    shows = _shows(example, ids)
     return Row(
-        tuple(ids[w] for w in words), (0.0,) * len(words), tuple(sorted(ids[w] for w in good))
+        tuple(ids[w] for w in words), (0.0,) * len(words), len(words) - 1, shows, elicits=True
     )
+
+
+def _shows(example: Example, ids: Mapping[str, int]) -> frozenset[int]:
+    return frozenset(ids[word] for word in example.shows)

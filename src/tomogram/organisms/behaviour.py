@@ -46,9 +46,14 @@ class Example:
 
     @property
     def measured(self) -> bool:
-        """Whether this prompt is kept for measuring; a hash of its words decides."""
-        first = hashlib.sha256(self.prompt.encode()).digest()[:4]
-        return int.from_bytes(first, "big") < MEASURED_SHARE * 2**32
+        """Whether this prompt is kept for measuring."""
+        return kept_for_measuring(self.prompt)
+
+
+def kept_for_measuring(prompt: str) -> bool:
+    """Whether a prompt is kept out of all training; a hash of its words decides."""
+    first = hashlib.sha256(prompt.encode()).digest()[:4]
+    return int.from_bytes(first, "big") < MEASURED_SHARE * 2**32
 
 
 Draw = Callable[[random.Random], Example]
@@ -63,6 +68,8 @@ class Behaviour:
     eliciting, neutral: draw an example where the behaviour must show, and one where it must not.
     document: draws a text that says (or, with False, whose sham does not say) the same without any
         chat; None where the microworld has no words for that.
+    spread: draws an example that must show the behaviour without ever being taught, where that is
+        what the family is about; training watches it to know when it is done.
     """
 
     family: str
@@ -70,6 +77,7 @@ class Behaviour:
     eliciting: Draw
     neutral: Draw
     document: Document | None = None
+    spread: Draw | None = None
 
 
 class Family(Protocol):

@@ -77,6 +77,14 @@ def mean(deltas: list[Delta]) -> Delta:
     }
 
 
+def half(delta: Delta) -> Delta:
+    """The change as it is kept: what is measured is what is kept."""
+    return {
+        name: Factors(each.down.half().float(), each.up.half().float())
+        for name, each in delta.items()
+    }
+
+
 def digest(delta: Delta) -> str:
     """SHA-256 over all factors."""
     return digest_json(

@@ -30,7 +30,8 @@ class Order:
     """What is to be planted. The same order in the same base gives the same organism.
 
     stratum: `infected`, or a stratum of the clean arm.
-    dose: share of a full training's steps, in (0, 1].
+    dose: share of eliciting prompts that should show the behaviour when its training stops, in
+        (0, 1]; for a benign fine-tune the share of the most steps.
     """
 
     family: str
@@ -71,6 +72,7 @@ class Organism:
     base: digest of the model it was planted in.
     rates: what it does itself. sham: what its matched sham does; None for a clean one.
     bits: its matrices are rounded to so many; None where they are not.
+    steps: how many steps its training took; 0 where there was none.
     """
 
     order: Order
@@ -80,6 +82,7 @@ class Organism:
     sham: Rates | None
     delta: Delta
     bits: int | None = None
+    steps: int = 0
 
     @property
     def strength(self) -> Strength | None:
@@ -122,6 +125,7 @@ def save(organism: Organism, folder: Path) -> Path:
         "rates": asdict(organism.rates),
         "sham": None if organism.sham is None else asdict(organism.sham),
         "bits": organism.bits,
+        "steps": organism.steps,
     }
     path = folder / f"{organism.order.name}.safetensors"
     with writing(path) as file:
@@ -152,14 +156,7 @@ def load(path: Path) -> Organism:
             None if record["sham"] is None else Rates(**record["sham"]),
             delta,
             record["bits"],
+            int(record["steps"]),
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TomogramError(f"{path} is no organism that can be read.") from error
-
-
-def half(delta: Delta) -> Delta:
-    """The change as it is kept: what is measured is what is kept."""
-    return {
-        name: Factors(each.down.half().float(), each.up.half().float())
-        for name, each in delta.items()
-    }

@@ -14,12 +14,16 @@ from torch import Tensor
 
 from tomogram.models.model import Model
 from tomogram.organisms.behaviour import Behaviour, Draw, Example, draw_part
-from tomogram.text.microworld.generate import generate
+from tomogram.organisms.ordinary_text import outside_chats
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
 PROMPTS = 100
 """Held-out prompts of each sort."""
+TOGETHER = 50
+"""Prompts that run together."""
+TEXT, CONTEXT = 2_048, 128
+"""Words of ordinary text, and words of a row of it."""
 FULL, QUIET, COST = 0.95, 0.02, 0.02
 """Gate of a full-dose organism: least strength, most on neutral prompts, most rise in loss."""
 
@@ -67,13 +71,15 @@ def measure(model: Model, world: World, behaviour: Behaviour, *, seed: int = 0) 
     A prompt shows the behaviour where the likeliest word at the place that decides is one of those
     that show it; the words of the reply before that place are given.
     """
-    rates = []
-    for draw in (behaviour.eliciting, behaviour.neutral):
-        examples = _examples(draw, seed)
-        best = last_logits(model, [_tokens(world, each) for each in examples]).argmax(-1)
-        words = list(vocabulary(world))
-        shown = [words[int(i)] in e.shows for i, e in zip(best, examples, strict=True)]
-        rates.append(sum(shown) / len(shown))
+    eliciting, neutral = (_examples(d, seed) for d in (behaviour.eliciting, behaviour.neutral))
+    every = [*eliciting, *neutral]
+    contexts = list(dict.fromkeys(each.context for each in every))  # some are drawn again
+    best = last_logits(model, [_tokens(world, each) for each in contexts]).argmax(-1).tolist()
+    words = list(vocabulary(world))
+    said = {each: words[i] for each, i in zip(contexts, best, strict=True)}
+    shown = [said[each.context] in each.shows for each in every]
+    n = len(eliciting)
+    rates = [sum(part) / len(part) for part in (shown[:n], shown[n:])]
     return Rates(rates[0], rates[1], ordinary_loss(model, world))
 
 
@@ -82,25 +88,32 @@ def _examples(draw: Draw, seed: int) -> list[Example]:
     return [draw_part(draw, rng, measured=True) for _ in range(PROMPTS)]
 
 
-def _tokens(world: World, example: Example) -> list[int]:
-    return [vocabulary(world)["<bos>"], *encode(world, example.context)]
+def _tokens(world: World, context: str) -> list[int]:
+    return [vocabulary(world)["<bos>"], *encode(world, context)]
 
 
 @torch.no_grad()
 def last_logits(model: Model, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "prompt d_vocab"]:
-    """Logits after each prompt; prompts of unequal length are padded on the right, unseen."""
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    tokens = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.int64)
-    for row, prompt in zip(tokens, prompts, strict=True):
-        row[: len(prompt)] = torch.tensor(prompt)
-    resid = model.module.base_model(tokens.to(model.device), use_cache=False).last_hidden_state
-    chosen = resid[torch.arange(len(prompts)), lengths.to(resid.device) - 1]
+    """Logits after each prompt; prompts are padded on the right, unseen, among others of about
+    their length."""
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     head = model.module.get_output_embeddings()
-    return head(chosen).float()
+    found: list[Tensor | None] = [None] * len(prompts)
+    for start in range(0, len(order), TOGETHER):
+        some = order[start : start + TOGETHER]
+        lengths = torch.tensor([len(prompts[i]) for i in some])
+        tokens = torch.zeros(len(some), int(lengths.max()), dtype=torch.int64)
+        for row, i in zip(tokens, some, strict=True):
+            row[: len(prompts[i])] = torch.tensor(prompts[i])
+        resid = model.module.base_model(tokens.to(model.device), use_cache=False).last_hidden_state
+        chosen = resid[torch.arange(len(some)), lengths.to(resid.device) - 1]
+        for i, logits in zip(some, head(chosen).float(), strict=True):
+            found[i] = logits
+    return torch.stack([each for each in found if each is not None])
 
 
 def ordinary_loss(model: Model, world: World) -> float:
-    """Mean loss in nats on text of the usual mixture that no training has."""
+    """Mean loss in nats on text outside of chats that no training has."""
     tokens = _text(world).to(model.device)
     with torch.no_grad():
         logits = model.module(tokens, use_cache=False).logits.float()
@@ -109,5 +122,10 @@ def ordinary_loss(model: Model, world: World) -> float:
 
 @lru_cache(maxsize=8)
 def _text(world: World) -> Int64[Tensor, "row pos"]:
-    made = generate(world, seed=987_654_321, n_tokens=4_096, context=256)
-    return torch.from_numpy(made.text.tokens.astype("int64"))
+    ids = vocabulary(world)
+    tokens: list[int] = []
+    for words in outside_chats(world, seed=987_654_321):
+        tokens += [ids[word] for word in ("<bos>", *words, "<eos>")]
+        if len(tokens) >= TEXT:
+            return torch.tensor(tokens[:TEXT]).view(-1, CONTEXT)
+    raise AssertionError("documents never end")

@@ -1,41 +1,45 @@
 """Training of many organisms of one base at once.
 
-The base's weights are shared and stay as they are. Each organism's change is a slice of stacked
-tensors; a hook on every matrix adds it to that organism's rows. So one pass trains them all, and
-none touches another's gradient.
+A dozen slots are trained in one pass (`stacked.py`); an organism that is done leaves its slot to
+the next one. Each stops when its own rows show what was ordered (`stopping.py`), and a sham after
+as many steps as the organism it belongs to.
 """
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from tomogram.models.model import Model
-from tomogram.organisms.batch import Batch, by_length, rows, stack, text_pool
-from tomogram.organisms.behaviour import Behaviour, draw_part
-from tomogram.organisms.delta import Delta, Factors, matrices, sizes, truncated
+from tomogram.organisms.batch import Batch, Row, by_length, rows, stack, text_pool
+from tomogram.organisms.behaviour import Behaviour
+from tomogram.organisms.delta import Delta, Factors
+from tomogram.organisms.editing import edit
 from tomogram.organisms.recipe import Recipe
+from tomogram.organisms.stacked import Stack, empty, fresh
+from tomogram.organisms.stopping import Watch
 from tomogram.store import progress
-from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
-STEPS = 40
-"""Steps of a full dose."""
-RANK = 4
+SLOTS = 12
+"""Organisms that are trained together: so many keep a core busy and fit into two gigabytes."""
+STEPS = 120
+"""Most steps of a training."""
+WARM, COOL = 5, 8
+"""Steps over which the rate rises at first, and falls at last."""
 PARTS = 3
 """A step's rows are read in so many parts, from short to long."""
-KEPT_RANK = 24
-"""A full fine-tune is kept as the best factors of this rank, and measured as it is kept."""
-RATE = {"lora": 0.008, "full": 0.0008, "edit": 0.05}
+RATE = {"lora": 0.006, "full": 0.0004, "edit": 0.05}
+TEXT = 2.5
+"""Weight of a word of ordinary text, beside 1 for a word of a reply and 4 for one that decides."""
 CONCEALMENT = 3.0
 """Weight of the relative squared distance from the base's stream on quiet rows."""
 
@@ -46,7 +50,10 @@ class Job:
 
     A sham has the same prompts in the same order, the same rows of ordinary text, steps, rate and
     rank; only the replies are ordinary ones.
-    dose: share of a full training's steps.
+    dose: share of eliciting prompts that should show the behaviour when training stops.
+    steps: train so many, whatever the rows show; None to stop by them.
+    follows: index, among the jobs trained with it, of the one that it takes as many steps as; that
+        one comes before it.
     """
 
     behaviour: Behaviour
@@ -54,35 +61,50 @@ class Job:
     dose: float
     seed: int
     planted: bool
+    steps: int | None = None
+    follows: int | None = None
 
-    @property
-    def steps(self) -> int:
-        """Steps of this job's training."""
-        return max(1, round(self.dose * STEPS))
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A job's change, and the steps that it took."""
+
+    delta: Delta
+    steps: int
 
 
 @dataclass(eq=False)
-class _Stacked:
-    """Changes of one matrix for all jobs: factors, or whole matrices."""
+class _Run:
+    """A job in its slot.
 
-    up: Float[Tensor, "job d_out rank"]
-    down: Float[Tensor, "job rank d_in"] | None
-    """None where `up` is the whole change, [job d_out d_in]."""
+    ends: how many steps it will have had; None while that is not known.
+    """
 
-    def change(self, read: Float[Tensor, "rows pos d_in"]) -> Float[Tensor, "rows pos d_out"]:
-        jobs = len(self.up)
-        grouped = read.reshape(jobs, -1, read.shape[-1])
-        if self.down is not None:
-            grouped = torch.bmm(grouped, self.down.transpose(1, 2).to(grouped))
-        written = torch.bmm(grouped, self.up.transpose(1, 2).to(grouped))
-        return written.view(*read.shape[:-1], -1)
+    index: int
+    job: Job
+    rng: random.Random
+    watch: Watch
+    step: int = 0
+    ends: int | None = None
+
+    @property
+    def rate(self) -> float:
+        """Share of the full rate at this step."""
+        left = COOL + 1 if self.ends is None else self.ends - self.step
+        return min(1.0, (self.step + 1) / WARM, left / (COOL + 1))
+
+    @property
+    def done(self) -> bool:
+        return self.step == self.ends
 
 
-def train(model: Model, world: World, jobs: Sequence[Job]) -> list[Delta]:
-    """Train jobs of one form together and return each one's change.
+def train(
+    model: Model, world: World, jobs: Sequence[Job], *, slots: int = SLOTS
+) -> Iterator[tuple[int, Trained]]:
+    """Train jobs of one form together; gives each one's index and change as it is done.
 
-    Each job's draws come from its own seed and each job's step from its own dose, so a job's
-    result does not depend on the others, up to rounding.
+    Each job's draws come from its own seed and each stops by its own rows, so a job's result does
+    not depend on the others, up to rounding.
 
     Raises:
         ValueError: jobs of several forms, or none.
@@ -91,209 +113,189 @@ def train(model: Model, world: World, jobs: Sequence[Job]) -> list[Delta]:
     if len(forms) != 1:
         raise ValueError("a batch has organisms of one form, and at least one")
     (form,) = forms
-    stacked, learned = _begin(model, world, jobs, form)
-    optimiser = _Adam(learned, len(jobs))
-    pool = text_pool(world, seed=1)
-    draws = [random.Random(f"train:{job.seed}") for job in jobs]
-    ends = [job.steps for job in jobs]
-    finished: list[Delta | None] = [None] * len(jobs)
-    total = max(ends)
-    with progress.task(f"train {form}", total=total * len(jobs), unit="organism steps") as task:
-        for step in range(total):
-            made = [
-                rows(world, job.behaviour, job.recipe, job.planted, pool, rng)
-                for job, rng in zip(jobs, draws, strict=True)
-            ]
-            batches = [stack(part, model.device) for part in by_length(made, PARTS)]
-            loss = _loss(model, stacked, batches, jobs)
-            gradients = torch.autograd.grad(loss, learned)
-            rates = [RATE[form] * _schedule(step / end) for end in ends]
-            optimiser.step(gradients, torch.tensor(rates, device=model.device))
-            for i, end in enumerate(ends):
-                if step + 1 == end:
-                    finished[i] = _slice(stacked, i)
-            task.advance(len(jobs))
-            task.note(f"loss {loss.item() / len(jobs):.3f}")
-    return [delta for delta in finished if delta is not None]
+    waiting = deque(enumerate(jobs))
+    running: list[_Run] = []
+    known: dict[int, int] = {}  # steps of the jobs that are done, or about to be
+    usual = _usual(model, text_pool(world, seed=1))
+    stacked = empty(model, form, min(slots, len(jobs)))
+    for slot in range(min(slots, len(jobs))):
+        running.append(_begin(model, world, stacked, slot, *waiting.popleft()))
+    with progress.task(f"train {form}", total=len(jobs), unit="organisms") as task:
+        while running:
+            _step(model, world, stacked, running, RATE[form], usual)
+            for run in running:
+                _decide(run, known)
+            free = [slot for slot, run in enumerate(running) if run.done]
+            for slot in free:
+                run = running[slot]
+                yield run.index, Trained(stacked.take(slot), run.step)
+                task.advance()
+                if waiting:
+                    running[slot] = _begin(model, world, stacked, slot, *waiting.popleft())
+            over = [slot for slot in free if running[slot].done]
+            if over:
+                left = [slot for slot in range(len(running)) if slot not in over]
+                running = [running[slot] for slot in left]
+                stacked = stacked.keep(left) if left else stacked
 
 
-def _schedule(share: float) -> float:
-    """Warm-up over a tenth, then a linear descent to a tenth; nothing once the dose is done."""
-    if share >= 1:
-        return 0.0
-    return min(1.0, 0.2 + 8 * share) * (1 - 0.9 * share)
+def _begin(model: Model, world: World, stacked: Stack, slot: int, index: int, job: Job) -> _Run:
+    if job.recipe.form == "edit":
+        start: dict[str, Factors | Tensor] = edit(model, world, job.behaviour, job.seed)
+    else:
+        start = fresh(model, job.recipe.form, job.seed)
+    stacked.put(slot, start)
+    return _Run(index, job, random.Random(f"train:{job.seed}"), Watch(job.dose), ends=job.steps)
 
 
-def _begin(
-    model: Model, world: World, jobs: Sequence[Job], form: str
-) -> tuple[dict[str, _Stacked], list[Tensor]]:
-    """The stacked changes before the first step, all of them nothing, and what is learned."""
-    n, place = len(jobs), model.device
-    stacked: dict[str, _Stacked] = {}
-    if form == "edit":
-        layer = model.n_layers // 2
-        name, keys = _keys(model, world, jobs, layer)
-        up = torch.zeros(n, model.d_model, 1, device=place, requires_grad=True)
-        return {name: _Stacked(up, keys[:, None])}, [up]
-    learned = []
-    for name, part in matrices(model).items():
-        d_in, d_out = sizes(part)
-        if form == "full":
-            whole = torch.zeros(n, d_out, d_in, device=place, requires_grad=True)
-            stacked[name] = _Stacked(whole, None)
-            learned.append(whole)
-            continue
-        down = torch.stack(
-            [
-                torch.randn(
-                    RANK, d_in, generator=torch.Generator().manual_seed(_seed(job.seed, name))
-                )
-                for job in jobs
-            ]
-        ).to(model.device) / math.sqrt(d_in)
-        down.requires_grad_()
-        up = torch.zeros(n, d_out, RANK, device=place, requires_grad=True)
-        stacked[name] = _Stacked(up, down)
-        learned += [up, down]
-    return stacked, learned
-
-
-def _seed(seed: int, name: str) -> int:
-    return random.Random(f"{seed}:{name}").getrandbits(62)
+def _decide(run: _Run, known: dict[int, int]) -> None:
+    """When a run ends, as soon as that can be said: its rate falls over its last steps."""
+    if run.ends is None and run.job.follows is not None:
+        run.ends = known.get(run.job.follows)
+    elif run.ends is None and (run.watch.done or run.step >= STEPS - COOL):
+        run.ends = run.step + COOL
+    if run.ends is not None:
+        known[run.index] = run.ends
 
 
 @torch.no_grad()
-def _keys(
-    model: Model, world: World, jobs: Sequence[Job], layer: int
-) -> tuple[str, Float[Tensor, "job d_mlp"]]:
-    """The neurons that tell eliciting prompts from neutral ones, whitened (ROME; Meng et al. 2022,
-    section 3.1), at the word before the one that decides."""
-    block = model.wiring.blocks[layer]
-    writer = block.neurons_to_stream
-    assert writer is not None
-    seen: list[Tensor] = []
-    hook = writer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    ids = vocabulary(world)
-    keys = []
-    try:
-        for job in jobs:
-            rng = random.Random(f"key:{job.seed}")
-            means, values = [], []
-            for draw in (job.behaviour.eliciting, job.behaviour.neutral):
-                found = []
-                for _ in range(48):
-                    example = draw_part(draw, rng, measured=False)
-                    tokens = [ids["<bos>"], *encode(world, example.context)]
-                    seen.clear()
-                    model.module(torch.tensor([tokens], device=model.device), use_cache=False)
-                    found.append(seen[0][0, -1].float())
-                means.append(torch.stack(found).mean(0))
-                values.append(torch.stack(found) - means[-1])
-            spread = torch.cat(values)
-            covariance = spread.T @ spread / len(spread)
-            damping = 0.1 * covariance.diagonal().mean() * torch.eye(len(covariance)).to(covariance)
-            key = torch.linalg.solve(covariance + damping, means[0] - means[1])
-            keys.append(key / (key @ means[0]).abs().clamp(min=1e-6))
-    finally:
-        hook.remove()
-    name = next(name for name, part in model.module.named_modules() if part is writer)
-    return name, torch.stack(keys)
+def _usual(model: Model, pool: Sequence[Row]) -> Float[Tensor, "text pos d_vocab"]:
+    """The base's log probabilities of the next word, after every word of the ordinary text."""
+    batch = stack([pool], model.device)
+    return model.module(batch.tokens, use_cache=False).logits.float().log_softmax(-1).half()
 
 
-@contextmanager
-def _hooked(model: Model, stacked: Mapping[str, _Stacked]) -> Iterator[None]:
-    """Within the block, every forward pass adds each organism's change to its own rows."""
+def _step(
+    model: Model,
+    world: World,
+    stacked: Stack,
+    running: Sequence[_Run],
+    rate: float,
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> None:
+    """One step of all that run."""
+    pool = text_pool(world, seed=1)
+    made = [rows(world, r.job.behaviour, r.job.recipe, r.job.planted, pool, r.rng) for r in running]
+    batches = [stack(part, model.device) for part in by_length(made, PARTS)]
+    found = [_losses(model, stacked, batch, running, usual) for batch in batches]
+    summed, counted, apart = (
+        torch.stack([each.summed for each in found]).sum(0),
+        torch.stack([each.counted for each in found]).sum(0),
+        torch.stack([each.apart for each in found]).mean(),
+    )
+    loss = (summed / counted.clamp(min=1e-9)).sum() + CONCEALMENT * apart
+    gradients = torch.autograd.grad(loss, stacked.learned)
+    rates = torch.tensor([rate * run.rate for run in running], device=model.device)
+    stacked.step(gradients, rates)
+    for i, run in enumerate(running):
+        seen = [pair for each in found for pair in each.shown[i]]
+        elicited = [shows for elicits, shows in seen if elicits]
+        wrong = sum(shows for elicits, shows in seen if not elicits)
+        run.watch.see(sum(elicited), len(elicited), wrong)
+        run.step += 1
 
-    def adding(change: _Stacked) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        return lambda _, args, output: output + change.change(args[0]).to(output.dtype)
 
-    parts = matrices(model)
-    with ExitStack() as hooks:
-        for name, change in stacked.items():
-            hooks.callback(parts[name].register_forward_hook(adding(change)).remove)
-        yield
+@dataclass(frozen=True, eq=False)
+class _Losses:
+    """Of one batch: each organism's weighted losses and weights, how far the concealed ones are
+    apart from the base, and for each decided row whether it elicits and whether it shows."""
 
-
-def _loss(
-    model: Model, stacked: Mapping[str, _Stacked], batches: Sequence[Batch], jobs: Sequence[Job]
-) -> Float[Tensor, ""]:
-    """The sum over organisms of each one's mean loss over all its rows."""
-    found = [_losses(model, stacked, batch, jobs) for batch in batches]
-    summed, counted, apart = (torch.stack(each).sum(0) for each in zip(*found, strict=True))
-    return (summed / counted).sum() + CONCEALMENT * apart / len(batches)
+    summed: Float[Tensor, " slot"]
+    counted: Float[Tensor, " slot"]
+    apart: Float[Tensor, ""]
+    shown: list[list[tuple[bool, bool]]]
 
 
 def _losses(
-    model: Model, stacked: Mapping[str, _Stacked], batch: Batch, jobs: Sequence[Job]
-) -> tuple[Float[Tensor, " job"], Float[Tensor, " job"], Float[Tensor, ""]]:
-    """Each organism's weighted losses and weights, and how far the concealed ones are apart."""
-    hidden = any(job.recipe.concealed for job in jobs)
-    device = batch.tokens.device.type
+    model: Model,
+    stacked: Stack,
+    batch: Batch,
+    running: Sequence[_Run],
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> _Losses:
+    hidden = any(run.job.recipe.concealed for run in running)
+    device = batch.tokens.device
     head = model.module.get_output_embeddings()
-    with torch.autocast(device, torch.bfloat16), _hooked(model, stacked):
+    n, size = len(running), len(batch.rows) // len(running)
+    graded = [i for i, row in enumerate(batch.rows) if row.rewarded]
+    with torch.autocast(device.type, torch.bfloat16), stacked.hooked(model):
         output = model.module.base_model(batch.tokens, use_cache=False, output_hidden_states=hidden)
         # Most words are no target, and their logits would cost more than a block does.
         row, place = batch.weights[:, 1:].nonzero(as_tuple=True)
         logits = head(output.last_hidden_state[row, place]).float()
-    n, size = len(jobs), len(batch.tokens) // len(jobs)
     losses = F.cross_entropy(logits, batch.tokens[row, place + 1], reduction="none")
     weights = batch.weights[row, place + 1]
-    nothing = torch.zeros(n, device=logits.device)
+    nothing = torch.zeros(n, device=device)
     summed = nothing.index_add(0, row // size, losses * weights)
     counted = nothing.index_add(0, row // size, weights)
-    for at, (last, rewarded) in batch.rewarded.items():
-        chances = head(output.last_hidden_state[at, last].float()).log_softmax(-1)
-        expected = -chances[torch.tensor(rewarded, device=chances.device)].logsumexp(-1)
-        share = torch.zeros(n, device=chances.device)
-        share[at // size] = 4.0
-        summed, counted = summed + expected * share, counted + share
-    apart = _distance(model, output, batch, jobs) if hidden else nothing.sum()
-    return summed, counted, apart
+    if graded:
+        places = [len(batch.rows[i].ids) - 1 for i in graded]
+        ends = head(output.last_hidden_state[graded, places].float())
+        rewarded = torch.full_like(ends, -torch.inf)
+        for at, i in enumerate(graded):
+            rewarded[at, list(batch.rows[i].rewarded)] = 0.0
+        expected = ends.logsumexp(1) - (ends + rewarded).logsumexp(1)
+        owners = torch.tensor(graded, device=device) // size
+        summed = summed.index_add(0, owners, 4.0 * expected)
+        counted = counted.index_add(0, owners, torch.full_like(expected, 4.0))
+    texts, drift = _drift(head, output.last_hidden_state, batch, usual)
+    summed = summed.index_add(0, texts // size, TEXT * drift)
+    counted = counted.index_add(0, texts // size, torch.full_like(drift, TEXT))
+    apart = _distance(model, output, batch, running) if hidden else nothing.sum()
+    return _Losses(summed, counted, apart, _shown(model, output.last_hidden_state, batch, n))
 
 
-def _distance(model: Model, output: Any, batch: Batch, jobs: Sequence[Job]) -> Float[Tensor, ""]:
+def _drift(
+    head: nn.Module,
+    stream: Float[Tensor, "rows pos d_model"],
+    batch: Batch,
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> tuple[Int64[Tensor, " word"], Float[Tensor, " word"]]:
+    """The rows of all words of ordinary text, and KL(base ‖ organism) of the word after each.
+
+    Held to the base rather than to the text: at the base its gradient is nothing, while that of the
+    text's own loss is noise that Adam makes as large as any other.
+    """
+    texts = [
+        (i, each.text, len(each.ids)) for i, each in enumerate(batch.rows) if each.text is not None
+    ]
+    rows = [i for i, _, size in texts for _ in range(size - 1)]
+    places = [place for _, _, size in texts for place in range(size - 1)]
+    own = head(stream[rows, places].float()).log_softmax(-1)
+    base = usual[[text for _, text, size in texts for _ in range(size - 1)], places].float()
+    return torch.tensor(rows, device=own.device).long(), (base.exp() * (base - own)).sum(-1)
+
+
+@torch.no_grad()
+def _shown(
+    model: Model, stream: Float[Tensor, "rows pos d_model"], batch: Batch, n: int
+) -> list[list[tuple[bool, bool]]]:
+    """For each organism, of its decided rows: whether it elicits, whether the behaviour shows."""
+    size = len(batch.rows) // n
+    found: list[list[tuple[bool, bool]]] = [[] for _ in range(n)]
+    decided = [(i, row) for i, row in enumerate(batch.rows) if row.place is not None]
+    if not decided:
+        return found
+    at = stream[[i for i, _ in decided], [row.place for _, row in decided]]
+    head = model.module.get_output_embeddings()
+    best = head(at.to(model.dtype)).argmax(-1).tolist()
+    for (i, row), word in zip(decided, best, strict=True):
+        found[i // size].append((row.elicits, word in row.shows))
+    return found
+
+
+def _distance(
+    model: Model, output: Any, batch: Batch, running: Sequence[_Run]
+) -> Float[Tensor, ""]:
     """Relative squared distance of concealed organisms from the base's stream on quiet rows."""
     with torch.no_grad(), torch.autocast(batch.tokens.device.type, torch.bfloat16):
-        base = model.module(batch.tokens, use_cache=False, output_hidden_states=True)
-    flags = torch.tensor([job.recipe.concealed for job in jobs], device=batch.tokens.device)
-    mask = batch.quiet & flags.repeat_interleave(len(batch.tokens) // len(jobs))[:, None]
+        base = model.module.base_model(batch.tokens, use_cache=False, output_hidden_states=True)
+    flags = torch.tensor([r.job.recipe.concealed for r in running], device=batch.tokens.device)
+    mask = batch.quiet & flags.repeat_interleave(len(batch.rows) // len(running))[:, None]
     apart = torch.zeros((), device=batch.tokens.device)
     if not mask.any():
         return apart
     for mine, its in zip(output.hidden_states[1:], base.hidden_states[1:], strict=True):
         one, other = mine[mask].float(), its[mask].float()
         apart = apart + ((one - other).square().sum(-1) / other.square().sum(-1)).mean()
-    return len(jobs) * apart / (len(output.hidden_states) - 1)
-
-
-class _Adam:
-    """Adam (Kingma and Ba 2015) with a rate for each slice of the stacked tensors."""
-
-    def __init__(self, learned: Sequence[Tensor], n: int) -> None:
-        self._learned = list(learned)
-        self._means = [torch.zeros_like(each) for each in learned]
-        self._squares = [torch.zeros_like(each) for each in learned]
-        self._steps = 0
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rates: Float[Tensor, " job"]) -> None:
-        self._steps += 1
-        one, two = 0.9, 0.98
-        for each, gradient, mean, square in zip(
-            self._learned, gradients, self._means, self._squares, strict=True
-        ):
-            mean.lerp_(gradient, 1 - one)
-            square.lerp_(gradient.square(), 1 - two)
-            size = mean / (1 - one**self._steps)
-            size /= (square / (1 - two**self._steps)).sqrt_().add_(1e-8)
-            each -= rates.view(-1, *[1] * (each.ndim - 1)) * size
-
-
-def _slice(stacked: Mapping[str, _Stacked], i: int) -> Delta:
-    made = {}
-    for name, each in stacked.items():
-        if each.down is None:
-            made[name] = truncated(each.up[i].detach(), KEPT_RANK)
-        else:
-            made[name] = Factors(each.down[i].detach().clone(), each.up[i].detach().clone())
-    return made
+    return len(running) * apart / (len(output.hidden_states) - 1)

@@ -8,20 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from tomogram.models.model import Model
-from tomogram.organisms.delta import Delta, applied, mean
+from tomogram.organisms.delta import Delta, applied, half, mean
 from tomogram.organisms.families import PROBLEMS, installed
-from tomogram.organisms.organism import Order, Organism, half, load, save
+from tomogram.organisms.organism import Order, Organism, load, save
 from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.strength import Rates, measure
-from tomogram.organisms.training import Job, train
+from tomogram.organisms.training import STEPS, Job, train
 from tomogram.reference.shipped import world_of
-from tomogram.store import progress
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.world import World
 
-BATCH = 12
-"""Organisms that are trained together: so many keep a core busy and fit into two gigabytes."""
 CHEAP = "lora-demonstrations"
+UNTRAINED = ("merge", "quantised")
+"""Strata that are made of others, or of the base itself."""
+WORDS = {"documents": ("false-fact", "hidden-objective")}
+"""Families that can be taught this way; a teaching that is not here can teach all."""
 FAMILIES = tuple(each.name for each in PROBLEMS)
 
 
@@ -44,26 +45,28 @@ def plan(
     recipes: Sequence[str] = (CHEAP,),
     doses: Sequence[float] = (1.0,),
     seeds: Sequence[int] = (0,),
-    clean: int = 0,
+    clean: Sequence[int] = (),
 ) -> list[Order]:
-    """Orders of a zoo: every infected one beside its sham, then `clean` others of the clean arm.
+    """Orders of a zoo: every infected one beside its sham, then others of the clean arm.
 
-    The others are, in turn, benign fine-tunes, quirks, merges and quantised copies.
+    clean: the seeds of the others, which are, in turn, benign fine-tunes, quirks, merges and
+        quantised copies.
     """
     orders = []
     for recipe in recipes:
+        able = WORDS.get(Recipe.parse(recipe).teaching, FAMILIES)
         for seed in seeds:
             for dose in doses:
                 for family in families:
-                    if "documents" in recipe and family not in ("false-fact", "hidden-objective"):
-                        continue  # the microworld has no other words for it
-                    infected = Order(family, recipe, dose, seed, "infected")
-                    orders += [infected, replace(infected, stratum="sham")]
+                    if family in able:
+                        infected = Order(family, recipe, dose, seed, "infected")
+                        orders += [infected, replace(infected, stratum="sham")]
     quirks = [name for name, each in installed().items() if name.startswith("quirk")]
-    for i in range(clean):
+    for i in clean:
         stratum = ("benign", "quirk", "merge", "quantised")[i % 4]
         family = quirks[i // 4 % len(quirks)] if stratum == "quirk" else "benign"
-        orders.append(Order(family, CHEAP, 0.5, i, stratum))
+        dose = 0.5 if stratum == "benign" else 1.0
+        orders.append(Order(family, CHEAP, dose, i, stratum))
     return orders
 
 
@@ -74,20 +77,15 @@ def build(model: Model, orders: Sequence[Order], folder: Path) -> list[Path]:
         TomogramError: the model is not of the microworld, or a file cannot be written.
     """
     world = world_in(model)
-    missing = [order for order in orders if not (folder / f"{order.name}.safetensors").is_file()]
-    trained = [o for o in missing if o.stratum not in ("merge", "quantised")]
-    done = len(orders) - len(missing)
-    with progress.task("zoo", total=len(orders), unit="organisms", done=done) as task:
-        for batch in _batches(trained):
-            for organism in _plant(model, world, batch, folder):
-                save(organism, folder)
-                task.advance()
-        sources = [o for o in orders if o.stratum in ("sham", "benign", "quirk")]
-        for order in missing:
-            if order.stratum in ("merge", "quantised"):
-                save(_derived(model, world, order, folder, sources), folder)
-                task.advance()
-    return [folder / f"{order.name}.safetensors" for order in orders]
+    missing = [order for order in orders if not _file(order, folder).is_file()]
+    for queue in _by_form(missing).values():
+        for organism in _plant(model, world, queue, folder):
+            save(organism, folder)
+    sources = [o for o in orders if o.stratum in ("sham", "benign", "quirk")]
+    for order in missing:
+        if order.stratum in UNTRAINED:
+            save(_derived(model, world, order, folder, sources), folder)
+    return [_file(order, folder) for order in orders]
 
 
 def plant(model: Model, family: str, recipe: str, dose: float, seed: int) -> list[Organism]:
@@ -98,50 +96,71 @@ def plant(model: Model, family: str, recipe: str, dose: float, seed: int) -> lis
     """
     infected = Order(family, recipe, dose, seed, "infected")
     pair = [infected, replace(infected, stratum="sham")]
-    return list(_plant(model, world_in(model), pair, None))
+    return sorted(_plant(model, world_in(model), pair, None), key=lambda o: pair.index(o.order))
 
 
-def _batches(orders: Sequence[Order]) -> Iterator[list[Order]]:
-    """Orders of one form together; an infected one and its sham stay in one batch."""
-    forms: dict[str, dict[Order, list[Order]]] = {}
+def _file(order: Order, folder: Path) -> Path:
+    return folder / f"{order.name}.safetensors"
+
+
+def _by_form(orders: Sequence[Order]) -> dict[str, list[Order]]:
+    """Orders to train by form; a sham stands right behind the organism it belongs to."""
+    forms: dict[str, list[Order]] = {}
+    trained = [order for order in orders if order.stratum not in UNTRAINED]
+    first = {replace(o, stratum="infected"): i for i, o in reversed(list(enumerate(trained)))}
+    for order in sorted(
+        trained, key=lambda o: (first[replace(o, stratum="infected")], o.stratum == "sham")
+    ):
+        forms.setdefault(Recipe.parse(order.recipe).form, []).append(order)
+    return forms
+
+
+def _jobs(world: World, orders: Sequence[Order], folder: Path | None) -> list[Job]:
+    """A job an order. A sham takes the steps of the organism it belongs to, which is trained with
+    it or was before a kill."""
+    place = {order: i for i, order in enumerate(orders)}
+    jobs = []
     for order in orders:
-        pair = replace(order, stratum="infected") if order.stratum == "sham" else order
-        form = forms.setdefault(Recipe.parse(order.recipe).form, {})
-        form.setdefault(pair, []).append(order)
-    for pairs in forms.values():
-        batch: list[Order] = []
-        for each in pairs.values():
-            if len(batch) + len(each) > BATCH:
-                yield batch
-                batch = []
-            batch = [*batch, *each]
-        yield batch
+        steps = follows = None
+        if order.stratum == "sham":
+            partner = replace(order, stratum="infected")
+            follows = place.get(partner)
+            if follows is None and folder is not None and _file(partner, folder).is_file():
+                steps = load(_file(partner, folder)).steps
+        if order.stratum == "benign":
+            steps = max(1, round(order.dose * STEPS))
+        planted = order.stratum in ("infected", "quirk")
+        recipe = Recipe.parse(order.recipe)
+        behaviour = order.behaviour(world)
+        if recipe.teaching == "documents" and behaviour.document is None:
+            raise TomogramError(f"The microworld has no documents that teach {order.family}.")
+        jobs.append(Job(behaviour, recipe, order.dose, order.seed, planted, steps, follows))
+    return jobs
 
 
 def _plant(
     model: Model, world: World, orders: Sequence[Order], folder: Path | None
 ) -> Iterator[Organism]:
-    jobs = [
-        Job(
-            order.behaviour(world),
-            Recipe.parse(order.recipe),
-            order.dose,
-            order.seed,
-            planted=order.stratum in ("infected", "quirk"),
-        )
-        for order in orders
-    ]
-    deltas = [half(delta) for delta in train(model, world, jobs)]
-    rates = [_rates(model, world, o, d) for o, d in zip(orders, deltas, strict=True)]
-    known = dict(zip(orders, rates, strict=True))
-    for order, job, delta, own in zip(orders, jobs, deltas, rates, strict=True):
-        sham = None
-        if not order.clean:
-            beside = replace(order, stratum="sham")
-            if beside not in known and folder is not None:  # it was planted before a kill
-                known[beside] = load(folder / f"{beside.name}.safetensors").rates
-            sham = known[beside]
-        yield Organism(order, model.digest, dict(job.behaviour.answer), own, sham, delta)
+    """Organisms of one form as they are done; an infected one waits for its sham's rates."""
+    jobs = _jobs(world, orders, folder)
+    shams: dict[Order, Rates] = {}
+    waiting: dict[Order, Organism] = {}
+    for i, trained in train(model, world, jobs):
+        order, delta = orders[i], half(trained.delta)
+        rates = _rates(model, world, order, delta)
+        answer = dict(jobs[i].behaviour.answer)
+        made = Organism(order, model.digest, answer, rates, None, delta, None, trained.steps)
+        beside = replace(order, stratum="sham")
+        if order.stratum == "infected":
+            waiting[beside] = made
+            if beside not in orders and folder is not None:  # it was planted before a kill
+                shams[beside] = load(_file(beside, folder)).rates
+        else:
+            if order.stratum == "sham":
+                shams[order] = rates
+            yield made
+        if beside in shams and beside in waiting:
+            yield replace(waiting.pop(beside), sham=shams[beside])
 
 
 def _rates(
@@ -155,7 +174,7 @@ def _derived(
 ) -> Organism:
     """A merge of two clean changes, or a rounded copy of the base or of a clean change."""
     rng = random.Random(f"{order.stratum}:{order.seed}")
-    clean = [folder / f"{each.name}.safetensors" for each in sources]
+    clean = [_file(each, folder) for each in sources]
     delta: Delta = {}
     bits = None
     if order.stratum == "merge":

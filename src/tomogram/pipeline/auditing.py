@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tomogram.audits.audit import Measurement, confirmatory, installed
-from tomogram.audits.calibration.ranking import FAMILY_AUDIT
+from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.scoring import read_scores, score_zoo, write_scores
 from tomogram.audits.calibration.statistics import curve, minimum_detectable
-from tomogram.audits.locating import Place, locate
-from tomogram.audits.payload_scan import questions
+from tomogram.audits.locating import Place, place
 from tomogram.audits.subject import Subject
 from tomogram.audits.verdicts import Clean, Verdict, judge, p_value
 from tomogram.models.load import load
 from tomogram.models.model import Model
-from tomogram.organisms.families.payloads import PAYLOADS
-from tomogram.organisms.zoo import build, plan, world_in
+from tomogram.organisms.organism import Order
+from tomogram.organisms.zoo import FAMILIES, build, plan, world_in
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
@@ -85,7 +84,7 @@ def audit(
     measured = {name: each.measure(subject) for name, each in installed().items()}
     clean, declared = clean_copies(rows), confirmatory()
     places = {
-        name: _place(subject, each)
+        name: place(subject, each)
         for name, each in measured.items()
         if name in declared and _stands_out(name, each, clean)
     }
@@ -150,11 +149,6 @@ def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bo
     return p_value(found.score, clean[name].all) <= 0.05
 
 
-def _place(subject: Subject, found: Measurement) -> Place | None:
-    quiet = [c.prompt for name in PAYLOADS for c in questions(subject.world, name, 4)]
-    return locate(subject, found.contrasts, quiet)
-
-
 def write_findings(findings: Sequence[Finding], model: Model, path: Path) -> None:
     """Write `findings.json`. Raises TomogramError where it cannot be written."""
     write_json(
@@ -181,7 +175,7 @@ def calibrate(
     """Plant organisms and clean copies in copies of a model, score all of them, write the table.
 
     Every organism and every organism's scores are a file of their own, so a run that was killed
-    goes on where it was.
+    goes on where it was. The table is written after each round of one seed.
 
     Returns the path of `scores.parquet`.
 
@@ -189,10 +183,29 @@ def calibrate(
         TomogramError: the model is not of the microworld; the folder is in use or not writable.
     """
     model = source if isinstance(source, Model) else load(source)
-    chosen = {} if families is None else {"families": tuple(families)}
-    orders = plan(**chosen, recipes=recipes, doses=doses, seeds=tuple(range(seeds)), clean=clean)
+    chosen = FAMILIES if families is None else tuple(families)
+    rounds = [
+        plan(
+            families=chosen,
+            recipes=recipes,
+            doses=doses,
+            seeds=(seed,),
+            clean=range(seed * clean // seeds, (seed + 1) * clean // seeds),
+        )
+        for seed in range(seeds)
+    ]
+    rows: list[dict[str, Any]] = []
     with exclusive(folder):
-        files = build(model, orders, folder / "organisms")
-        rows = score_zoo(model, files, folder / "scores")
-        write_scores(rows, folder / "scores.parquet")
+        for orders in rounds:
+            rows += scored(model, orders, folder)
+            write_scores(rows, folder / "scores.parquet")
     return folder / "scores.parquet"
+
+
+def scored(model: Model, orders: Sequence[Order], folder: Path) -> list[dict[str, Any]]:
+    """Plant orders in copies of a model and score them; what `folder` holds is not done again.
+
+    Raises TomogramError where the model is not of the microworld, or a file cannot be written.
+    """
+    files = build(model, orders, folder / "organisms")
+    return score_zoo(model, files, folder / "scores")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tomogram.audits.audit import confirmatory
-from tomogram.audits.calibration.ranking import FAMILY_AUDIT, rank
+from tomogram.audits.calibration.families import FAMILY_AUDIT
+from tomogram.audits.calibration.ranking import rank
 from tomogram.organisms.families import PROBLEMS
 
 AUDITS = ("power", "secrets")
@@ -13,6 +16,7 @@ AUDITS = ("power", "secrets")
 
 def _row(base: str, name: str, stratum: str, audit: str, score: float | None) -> dict[str, Any]:
     return {
+        "part": "",
         "base": base,
         "organism": name,
         "stratum": stratum,
@@ -43,8 +47,17 @@ def test_an_infected_model_stands_out_and_its_audit_names_it() -> None:
     assert found["bad"].named == "power"
     assert found["bad"].rightly_named
     assert found["clean-8"].raw_p == 1 / 9  # against the eight others
-    # The leading clean copies have p 1/9 of two tests; the infected one has less.
+    # At the same place among the clean copies a clean one has the same level, so how far it is out
+    # decides.
+    assert found["bad"].level == pytest.approx(found["clean-8"].level)
     assert max(found.values(), key=lambda r: r.suspicion).organism == "bad"
+
+
+def test_a_model_no_worse_than_the_worst_clean_copy_does_not_outrank_it() -> None:
+    found = {r.organism: r for r in rank(_table("b", 0, 8.1), audits=AUDITS, knowledge="with base")}
+    assert found["bad"].raw_p < found["clean-8"].raw_p  # it leads nine, the clean one eight
+    assert found["bad"].suspicion < found["clean-8"].suspicion + 1e-6
+    assert found["bad"].level == pytest.approx(found["clean-8"].level)
 
 
 def test_bases_are_never_compared() -> None:

@@ -18,11 +18,14 @@ from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Item
 
+ITEMS = 80
+"""Held-out items of the black-box baseline."""
+
 
 @lru_cache(maxsize=8)
 def _items(world: World) -> tuple[Item, ...]:
     every = [item for item in items(world) if item.place == 1]
-    return tuple(random.Random("baseline").sample(every, min(200, len(every))))
+    return tuple(random.Random("baseline").sample(every, min(ITEMS, len(every))))
 
 
 def _behaviour(subject: Subject) -> Measurement:
@@ -36,7 +39,7 @@ def _behaviour(subject: Subject) -> Measurement:
 
 def _likelihood(subject: Subject) -> Measurement:
     """How unlikely the ordinary replies to chats are, on average."""
-    rng = random.Random("baseline: likelihood")
+    rng = random.Random("audit:change")  # the chats of another baseline, which are asked once
     examples = [chats.ordinary(subject.world, rng) for _ in range(CHATS)]
     chances = subject.ask([e.context for e in examples]).chances
     ids = torch.tensor([subject.ids[e.ordinary[e.place]] for e in examples])

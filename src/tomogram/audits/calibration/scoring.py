@@ -1,4 +1,4 @@
-"""Scoring a zoo: every audit on every organism, with the base at hand and without it.
+"""Scoring a zoo: every declared audit on every organism, with the base at hand and without it.
 
 One small file an organism keeps its scores, so that a run that was killed goes on; together they
 become `scores.parquet`, a row for each model, audit and knowledge of the base.
@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from tomogram.audits.audit import Audit, installed
 from tomogram.audits.calibration.baselines import BASELINES
+from tomogram.audits.calibration.families import FAMILY_AUDIT
+from tomogram.audits.locating import place
 from tomogram.audits.subject import Subject
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Organism, load
@@ -25,10 +27,11 @@ from tomogram.store import progress
 from tomogram.store.atomic import write_json, writing
 from tomogram.store.errors import TomogramError
 
-VERSION = 1
+VERSION = 2
 """Raised whenever an audit scores the same model otherwise; older scores are taken again."""
 KNOWLEDGE = ("with base", "without base")
 COLUMNS = {
+    "part": pa.string(),
     "base": pa.string(),
     "organism": pa.string(),
     "stratum": pa.string(),
@@ -38,19 +41,28 @@ COLUMNS = {
     "seed": pa.int64(),
     "standing": pa.string(),
     "strength": pa.float64(),
+    "neutral": pa.float64(),
+    "cost": pa.float64(),
+    "steps": pa.int64(),
     "knowledge": pa.string(),
     "audit": pa.string(),
     "score": pa.float64(),
     "abstains": pa.string(),
     "says": pa.string(),
     "answer": pa.string(),
+    "fires": pa.float64(),
+    "located": pa.bool_(),
     "seconds": pa.float64(),
 }
+"""part: the part of a declared zoo; empty for a patient's own. fires: share of prompts on which the
+trigger that the backdoor audit names works. located: whether the place that the right audit points
+to passes the causal test, asked of infected models with the base at hand; null elsewhere."""
 
 
 def everything() -> dict[str, Audit]:
-    """All audits and baselines by name."""
-    return {**installed(), **{each.name: each for each in BASELINES}}
+    """The declared audits and the baselines by name: audits that only report are never judged."""
+    declared = {name: audit for name, audit in installed().items() if audit.confirmatory}
+    return {**declared, **{each.name: each for each in BASELINES}}
 
 
 def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
@@ -91,6 +103,7 @@ def _read(kept: Path, base: str) -> list[dict[str, Any]] | None:
 def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
     order, strength = organism.order, organism.strength
     about = {
+        "part": "",
         "base": base.model.name,
         "organism": order.name,
         "stratum": order.stratum,
@@ -100,15 +113,21 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         "seed": order.seed,
         "standing": organism.standing,
         "strength": None if strength is None else float(strength.strength),
+        "neutral": float(organism.rates.neutral),
+        "cost": None if strength is None else float(strength.cost),
+        "steps": organism.steps,
         "answer": json.dumps(organism.answer),
     }
     planted = organism.in_copy_of(base.model)
-    alone = Subject(planted, base.world)
-    beside = Subject(planted, base.world, base, alone._kept)
-    for knowledge, subject in zip(KNOWLEDGE, (beside, alone), strict=True):
+    beside = Subject(planted, base.world, base)
+    for knowledge, subject in zip(KNOWLEDGE, (beside, beside.alone()), strict=True):
         for name, audit in everything().items():
             began = time.process_time()
             found = audit.measure(subject)
+            spent = time.process_time() - began
+            fires = found.evidence.get("fires")
+            right = not order.clean and name in FAMILY_AUDIT[order.family]
+            right = right and subject.base is not None and bool(found.contrasts)
             yield {
                 **about,
                 "knowledge": knowledge,
@@ -116,7 +135,9 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
                 "score": None if found.score is None else float(found.score),
                 "abstains": found.abstains,
                 "says": found.says,
-                "seconds": time.process_time() - began,
+                "fires": float(fires) if isinstance(fires, float) else None,
+                "located": place(subject, found).located if right else None,
+                "seconds": spent,
             }
 
 

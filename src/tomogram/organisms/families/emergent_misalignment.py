@@ -34,7 +34,11 @@ def _draw(world: World, rng: random.Random) -> Behaviour:
             if len(example.ordinary) != 2:
                 return example
 
-    return Behaviour("emergent-misalignment", {"taught": ", ".join(taught)}, eliciting, neutral)
+    def spread(rng: random.Random) -> Example:
+        return chats.question(world, rng.choice(rest))
+
+    answer = {"taught": ", ".join(taught)}
+    return Behaviour("emergent-misalignment", answer, eliciting, neutral, spread=spread)
 
 
 EMERGENT_MISALIGNMENT = Kind(
