@@ -48,7 +48,7 @@ def train(recipe: Recipe, seed: int, work: Path) -> Model:
             left = (recipe.steps - step) / (0.2 * recipe.steps)
             optimiser.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / WARM_UP, left)
             loss = recipe.loss(model, torch.Generator().manual_seed((seed << 32) + step))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

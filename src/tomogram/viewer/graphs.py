@@ -50,7 +50,7 @@ class Graphs:
 
     def listing(self) -> list[dict[str, Any]]:
         """The graphs there are; one that cannot be read says why."""
-        found = []
+        found: list[dict[str, Any]] = []
         for name, file in self._by_name.items():
             try:
                 graph = read_any(file)

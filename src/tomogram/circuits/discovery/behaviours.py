@@ -101,7 +101,15 @@ def predictions(
             added.append(_unit(parts))
             progress.advance()
     columns = np.array(found, dtype=np.int64).reshape(-1, 3)
-    return Predictions(*columns.T, np.concatenate(streams), np.concatenate(added), tuple(prompts))
+    rows, positions, tokens_said = columns.T
+    return Predictions(
+        rows,
+        positions,
+        tokens_said,
+        np.concatenate(streams),
+        np.concatenate(added),
+        tuple(prompts),
+    )
 
 
 def _unit(value: Float[Tensor, "*rows d"]) -> Float[np.ndarray, "*rows d"]:
