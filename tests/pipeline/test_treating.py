@@ -29,6 +29,7 @@ from tomogram.text.microworld.world import World
 __all__ = ["healthy", "model", "powerful", "world"]  # fixtures that stand elsewhere
 
 
+@pytest.mark.slow
 def test_a_choice_planted_by_hand_is_treated_and_the_rescan_agrees(
     powerful: Subject, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
