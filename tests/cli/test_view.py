@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -84,7 +85,9 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     scan = write_tomogram(tmp_path / "scan")
     command = [sys.executable, "-m", "tomogram", "view", str(scan), "--no-browser", "--json",
                "--port", "0"]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    # Tests that run in the background ignore an interrupt, and what they start would, too.
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as running:
         assert running.stdout is not None
         address = json.loads(running.stdout.readline())["address"]
         assert address.startswith("http://127.0.0.1:")
