@@ -105,4 +105,4 @@ def test_compiled_training_is_the_same_every_time_too() -> None:
     with torch.compiler.set_stance("default"):
         first, second = train(TINY), train(TINY)
     assert _same(first, second)
-    assert _loss(first, TINY) < _loss(untrained(TINY).eval(), TINY) - 0.5
+    assert _loss(first, TINY) < _loss(untrained(TINY).eval(), TINY) - 0.3
