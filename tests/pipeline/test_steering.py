@@ -25,7 +25,7 @@ def test_a_scan_brings_dictionaries_strength_and_text(scanned: Path, tiny_model:
         scanned, "Laura lives in", Steering(("resid_post.1/3",)), model=tiny_model, tokens=4
     )
     assert found.cost is not None
-    assert found.cost.loss.n > 10
+    assert found.cost.loss.n == 15
     assert found.strengths[0] > 0
     doubled = Steering(("resid_post.1/3",), strengths=(2 * found.strengths[0],))
     more = steer(scanned, "Laura lives in", doubled, model=tiny_model, tokens=4)

@@ -101,8 +101,9 @@ def test_it_trains_on_a_gpu() -> None:
 
 
 @pytest.mark.slow
-def test_compiled_training_is_the_same_every_time_too() -> None:
+def test_compiled_training_is_the_same_every_time_too(trained: torch.nn.Module) -> None:
     with torch.compiler.set_stance("default"):
         first, second = train(TINY), train(TINY)
     assert _same(first, second)
-    assert _loss(first, TINY) < _loss(untrained(TINY).eval(), TINY) - 0.3
+    # It learns what the training without compilation does, but for rounding.
+    assert abs(_loss(first, TINY) - _loss(trained, TINY)) < 0.05

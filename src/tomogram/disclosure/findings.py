@@ -71,18 +71,11 @@ class _Place(BaseModel):
     site: str
 
 
-class _Found(BaseModel):
+class _Found(Finding):
     """An entry of the file; what a disclosure does not tell, such as examples, is left there."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=False)
 
-    audit: str
-    verdict: str
-    says: str = ""
-    score: float | None = None
-    p: float | None = None
-    adjusted_p: float | None = None
-    clean_copies: int = 0
     found_down_to_strength: float | None = None
     place: _Place | None = None
 
@@ -120,17 +113,9 @@ def read_findings(path: Path, model: str) -> Audits:
 
 def _finding(found: _Found) -> Finding:
     _word(found.verdict)
-    return Finding(
-        audit=found.audit,
-        verdict=found.verdict,
-        says=found.says,
-        score=found.score,
-        p=found.p,
-        adjusted_p=found.adjusted_p,
-        clean_copies=found.clean_copies,
-        strength=found.found_down_to_strength,
-        site=found.place.site if found.place else None,
-    )
+    own = {name: getattr(found, name) for name in Finding.model_fields}
+    where = found.place.site if found.place else None
+    return Finding(**own | {"strength": found.found_down_to_strength, "site": where})
 
 
 def _word(verdict: str) -> str:

@@ -8,6 +8,7 @@ which its gain undoes. What is left of the norm is of the order of |x|² / 2C².
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,15 @@ from tomogram.models.load import wrap
 from tomogram.models.model import Model
 
 CONSTANT = 300.0
+PLAIN: dict[str, Any] = {
+    "resid_pdrop": 0.0,
+    "embd_pdrop": 0.0,
+    "attn_pdrop": 0.0,
+    "tie_word_embeddings": False,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
+"""Settings of every known GPT-2: nothing random, embeddings of its own."""
 Matrix = Float[np.ndarray, "rows columns"]
 
 
@@ -98,12 +108,7 @@ def as_gpt2(parts: Parts, *, name: str, constant: float = CONSTANT) -> Model:
         n_inner=hidden,
         activation_function="relu",
         layer_norm_epsilon=1e-5,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        tie_word_embeddings=False,
-        bos_token_id=0,
-        eos_token_id=0,
+        **PLAIN,
     )
     module = GPT2LMHeadModel(config)
 

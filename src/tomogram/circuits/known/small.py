@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from tomogram.circuits.known.parts import PLAIN
 from tomogram.models.load import wrap
 from tomogram.models.model import Model
 
@@ -55,12 +56,7 @@ def untrained(size: Size, seed: int) -> GPT2LMHeadModel:
         n_inner=size.hidden,
         activation_function="gelu_new",
         initializer_range=_SPREAD,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        tie_word_embeddings=False,
-        bos_token_id=0,
-        eos_token_id=0,
+        **PLAIN,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
