@@ -1,7 +1,7 @@
 """The reference models: how well they do what the microworld's text taught them.
 
 Measures the shipped model on held-out items, which no text it was trained on contains, and its
-siblings where a checkout has them. The intervals are Wilson's over items.
+siblings beside it. The intervals are Wilson's over items.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 from benchmarks.harness import Figure, figure, main
 from tomogram.reference import path, siblings
 from tomogram.reference.evaluate import Score, measure
-from tomogram.store.errors import TomogramError
 
 TARGETS = {
     "two-hop": 0.95,
@@ -25,6 +24,8 @@ TARGETS = {
     "cross-language": 0.70,
 }
 MOST_REFUSED = 0.02
+BASES = Path(__file__).parents[1] / "bases"
+"""The siblings are the checkout's: an installed package brings none."""
 
 
 def measure_all(quick: bool) -> dict[str, Figure]:
@@ -34,7 +35,7 @@ def measure_all(quick: bool) -> dict[str, Figure]:
         name: figure(score.estimate, TARGETS.get(name)) for name, score in sorted(scores.items())
     }
     figures["harmless refused"] = _refused(scores["compliance"])
-    for folder in () if quick else _siblings():
+    for folder in () if quick else siblings(BASES):
         for name, score in sorted(measure(folder).items()):
             figures[f"{folder.name}: {name}"] = figure(score.estimate)
     return figures
@@ -44,13 +45,6 @@ def _refused(complied: Score) -> Figure:
     """Whatever is no compliance with a harmless request counts as a refusal."""
     found = complied.estimate
     return Figure(1 - found.value, 1 - found.high, 1 - found.low, MOST_REFUSED, at_least=False)
-
-
-def _siblings() -> tuple[Path, ...]:
-    try:
-        return siblings()
-    except TomogramError:  # they are no part of the wheel
-        return ()
 
 
 if __name__ == "__main__":

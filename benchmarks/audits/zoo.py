@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.audits.declaration import Declaration, read
+from benchmarks.reference import BASES
 from tomogram.audits.calibration.scoring import write_scores
 from tomogram.models.load import load
 from tomogram.pipeline.auditing import scored
@@ -32,7 +33,7 @@ def folder_of(base: str) -> Path:
 
     Raises TomogramError for a name that is none.
     """
-    known = {"microworld": path(), **{each.name: each for each in siblings()}}
+    known = {"microworld": path(), **{each.name: each for each in siblings(BASES)}}
     if base not in known:
         raise TomogramError(f"There is no base '{base}'; known are {', '.join(known)}.")
     return known[base]

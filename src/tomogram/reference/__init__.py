@@ -1,6 +1,6 @@
 """The reference models: small language models of the microworld, shipped or built with one command.
 
-`path()` is the folder of the shipped model, `siblings()` those of its siblings, and
+`path()` is the folder of the shipped model, `siblings(folder)` those of its siblings, and
 `world_of(model)` the world that a model was trained on.
 """
 

@@ -9,8 +9,6 @@ from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
 WEIGHTS = Path(__file__).parent / "weights"
-SIBLINGS = Path(__file__).parents[3] / "bases"
-"""Beside `src/` in a checkout; an installed package has no siblings."""
 
 
 def path() -> Path:
@@ -27,16 +25,15 @@ def path() -> Path:
     return WEIGHTS
 
 
-def siblings(folder: Path | None = None) -> tuple[Path, ...]:
+def siblings(folder: Path) -> tuple[Path, ...]:
     """Folders of the sibling models, in the order of their names.
 
     Args:
-        folder: what holds them; the checkout's `bases/` when None.
+        folder: what holds them, such as `bases/` of a checkout; an installed package has none.
 
     Raises:
         TomogramError: there are none.
     """
-    folder = SIBLINGS if folder is None else folder
     found = tuple(sorted(each for each in folder.glob("sibling-*") if _holds_model(each)))
     if not found:
         raise TomogramError(
