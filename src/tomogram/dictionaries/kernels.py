@@ -35,7 +35,7 @@ from tomogram.dictionaries.selection import largest_of, reaching
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 CHUNK = 4 * 2**20
-"""A thread has scores of so many numbers in memory at once: 16 MB in float32, within the caches."""
+"""The threads together have scores of so many numbers in memory: 16 MB in float32."""
 
 _SLACK = 3
 """Candidates are all whose bfloat16 score is at most so many of its steps below the k-th."""
@@ -181,8 +181,9 @@ def _over_tokens(
     def scratch(rows: int) -> Tensor:
         return weight.new_empty(rows, len(weight))
 
-    size = max(1, CHUNK // len(weight))
-    if x.device.type == "cpu":
+    on_cpu = x.device.type == "cpu"
+    size = max(1, CHUNK // (torch.get_num_threads() if on_cpu else 1) // len(weight))
+    if on_cpu:
         over_blocks(work, len(x), size, scratch)
         return
     own = scratch(min(size, len(x)))
