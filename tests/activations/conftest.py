@@ -12,9 +12,9 @@ from tomogram.models.model import Model
 from tomogram.text.packing import PackedText, pack_tokens
 
 
-def tiny_model() -> Model:
-    """A random Llama of 3 layers and width 16; the same on every call."""
-    torch.manual_seed(0)
+def tiny_model(seed: int = 0) -> Model:
+    """A random Llama of 3 layers and width 16; the same on every call with a seed."""
+    torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=50,
         hidden_size=16,

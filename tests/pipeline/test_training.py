@@ -17,6 +17,7 @@ import torch
 import tomogram
 from tests.activations.conftest import tiny_model, tiny_text
 from tomogram.dictionaries.formats import load as formats
+from tomogram.dictionaries.paired import second_share
 from tomogram.pipeline.training import KINDS, Order, ordered, train
 from tomogram.store.errors import TomogramError
 
@@ -70,7 +71,10 @@ def test_transcoders_are_saved_and_read_back(tmp_path: Path) -> None:
         ({"places": ("resid_post.7",)}, "no site resid_post.7"),
         ({"places": ("transcoder.9",)}, "no site mlp_in.9"),
         ({"places": ("pattern.0",)}, "not one vector"),
-        ({"places": ("transcoder",), "kind": "gated"}, "No format here holds a transcoder"),
+        ({"places": ("cross_layer_transcoder",), "kind": "gated"}, "is of kind topk or jumprelu"),
+        ({"k": (4, 4)}, "are alike"),
+        ({"k": ()}, "Say which kinds"),
+        ({"latents": (32, 0)}, "latents must be 1 or more"),
         ({"k": 64}, "between 1 and the 32 latents"),
     ],
 )
@@ -133,3 +137,66 @@ def test_from_a_model_and_a_text_by_their_paths(stories15M: Path, tmp_path: Path
 def test_an_order_that_cannot_be_is_refused_before_the_text_is_read(tmp_path: Path) -> None:
     with pytest.raises(TomogramError, match="no site"):
         train(tiny_model(), tmp_path / "missing.txt", tmp_path, Order(places=("resid_post.9",)))
+
+
+def test_several_kinds_sizes_and_k_are_trained_in_one_pass(tmp_path: Path) -> None:
+    order = replace(SMALL, kind=("topk", "relu"), latents=(24, 48), k=(2, 4))
+    made = train(tiny_model(), tiny_text(rows=64), tmp_path, order)
+    assert sorted((d.kind, d.d_dict, getattr(d, "k", None)) for d in made.dictionaries) == sorted(
+        [("topk", n, k) for n in (24, 48) for k in (2, 4)] + [("relu", n, None) for n in (24, 48)],
+        key=str,
+    )
+    lines = (tmp_path / "dictionaries" / "metrics.jsonl").read_text().splitlines()
+    assert set(json.loads(lines[0])["fvu"]) == {
+        *(f"resid_post.1-topk-{n}-k{k}" for n in (24, 48) for k in (2, 4)),
+        *(f"resid_post.1-relu-{n}-sparsity0_03" for n in (24, 48)),
+    }
+    assert not (tmp_path / ".dictionaries.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "reads", "latents"),
+    [
+        ("skip_transcoder.1", "topk", 1, 32),
+        ("skip_transcoder.1", "gated", 1, 32),
+        ("transcoder.1", "jumprelu", 1, 32),
+        ("crosscoder", "batch_topk", 3, 32),
+        ("cross_layer_transcoder", "topk", 3, 96),
+        ("cross_layer_transcoder", "jumprelu", 3, 96),
+    ],
+)
+def test_every_shape_is_trained_and_read_back(
+    place: str, kind: str, reads: int, latents: int, tmp_path: Path
+) -> None:
+    model, text = tiny_model(), tiny_text(rows=128)
+    order = replace(SMALL, places=(place,), kind=kind, epochs=8)
+    (made,) = train(model, text, tmp_path, order).dictionaries
+    assert (len(made.shape.reads), made.d_dict, made.shape.skip) == (
+        reads,
+        latents,
+        place.startswith("skip"),
+    )
+    lines = (tmp_path / "dictionaries" / "metrics.jsonl").read_text().splitlines()
+    ((name, first),) = json.loads(lines[0])["fvu"].items()
+    assert json.loads(lines[-1])["fvu"][name] < first
+    (loaded,) = formats.load(tmp_path / "dictionaries", model, text)
+    x = torch.randn(5, made.d_in)
+    torch.testing.assert_close(loaded(x), made(x), atol=1e-5, rtol=1e-5)
+
+
+def test_over_two_models_what_one_has_alone_is_told(tmp_path: Path) -> None:
+    model, text = tiny_model(), tiny_text(rows=256)
+    order = replace(SMALL, latents=64, epochs=8)
+    (made,) = train(model, text, tmp_path, order, second=tiny_model(seed=1)).dictionaries
+    assert (made.name, made.d_in) == ("resid_post.1-of_2_models", 32)
+    assert made.shape.models == 2
+    # A model beside itself has nothing of its own.
+    (same,) = train(model, text, tmp_path / "same", order, second=model).dictionaries
+    apart, alike = (second_share(each).sub(0.5).abs().mean() for each in (made, same))
+    assert apart > 4 * alike
+
+
+def test_two_models_must_fit(tmp_path: Path) -> None:
+    model, text = tiny_model(), tiny_text(rows=64)
+    with pytest.raises(TomogramError, match="reads one site"):
+        train(model, text, tmp_path, replace(SMALL, places=("transcoder.1",)), second=model)

@@ -14,11 +14,21 @@ def train(
     at: str = typer.Option(
         "resid_post",
         help="Comma-separated places: resid_post.3, or resid_post for every layer; "
-        "transcoder.3 or transcoder for the MLPs.",
+        "transcoder.3, transcoder or skip_transcoder for the MLPs; crosscoder for the residual "
+        "stream of all layers at once; cross_layer_transcoder for all MLPs at once.",
     ),
-    kind: str = typer.Option("topk", help="topk, batch_topk, matryoshka, jumprelu, gated or relu."),
-    latents: int = typer.Option(None, help="Latents of each; 8 times the width without it."),
-    k: int = typer.Option(32, help="Latents that fire on a token (not for gated and relu)."),
+    kind: str = typer.Option(
+        "topk", help="One or more of topk, batch_topk, matryoshka, jumprelu, gated, relu."
+    ),
+    latents: str = typer.Option(
+        "", help="Latents of each, one number or more; 8 times the width without it."
+    ),
+    k: str = typer.Option(
+        "32", help="Latents that fire on a token, one number or more (not for gated and relu)."
+    ),
+    second: str = typer.Option(
+        None, help="Another model: dictionaries are then crosscoders over both at a site."
+    ),
     sparsity: float = typer.Option(0.03, help="Weight of the penalty of gated and relu."),
     tokens: int = typer.Option(None, help="At most so many tokens of the text; all without it."),
     context: int = typer.Option(256, help="Tokens in a row, where the model reads as many."),
@@ -53,15 +63,16 @@ def train(
     """
     import os
 
+    from tomogram.dictionaries.dictionary import names_of
     from tomogram.pipeline.training import Order, Split
     from tomogram.pipeline.training import train as run
     from tomogram.store.canonical import Json, readable_json
 
     order = Order(
-        kind=kind,
-        places=tuple(filter(None, map(str.strip, at.split(",")))),
-        latents=latents,
-        k=k,
+        kind=_words(kind),
+        places=_words(at),
+        latents=_numbers(latents, "--latents") or None,
+        k=_numbers(k, "--k"),
         sparsity=sparsity,
         epochs=epochs,
         batch_tokens=batch,
@@ -74,20 +85,21 @@ def train(
         text,
         out,
         order,
+        second=second,
         tokens=tokens,
         context=context,
         field=field,
         device=device,
         dtype=dtype,
         split=Split(shards, producers, timeout),
-        log=tuple(filter(None, map(str.strip, log.split(",")))),
+        log=_words(log),
     )
     if os.environ.get("RANK", "0") != "0":
         return
     if json:
         listed: list[Json] = [
-            {"name": d.name, "kind": d.kind, "latents": d.d_dict, "width": d.d_in}
-            for d in found.dictionaries
+            {"name": name, "kind": d.kind, "latents": d.d_dict, "width": d.d_in}
+            for name, d in zip(names_of(found.dictionaries), found.dictionaries, strict=True)
         ]
         typer.echo(readable_json({"tokens": found.tokens, "dictionaries": listed}), nl=False)
     else:
@@ -95,3 +107,14 @@ def train(
             f"{len(found.dictionaries)} dictionaries trained on {found.tokens:,} tokens, "
             f"{order.epochs} times: {found.folder}"
         )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, _words(text)))
+    except ValueError:
+        raise typer.BadParameter(f"{option} takes whole numbers, not {text!r}.") from None

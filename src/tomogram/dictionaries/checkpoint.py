@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tomogram.dictionaries import streamed
 from tomogram.dictionaries.across import ALONE, Across, by_latent
-from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.dictionary import Dictionary, names_of
 from tomogram.dictionaries.trainee import Trainee
 from tomogram.store.atomic import writing
 from tomogram.store.errors import TomogramError
@@ -31,9 +31,10 @@ def write(folder: Path, trainees: Sequence[Trainee], step: int, digest: str) -> 
     written.
     """
     across = trainees[0].dictionary.across if trainees else ALONE
+    names = names_of([trainee.dictionary for trainee in trainees])
     tensors = {
-        f"{trainee.dictionary.name}.{key}": tensor
-        for trainee in trainees
+        f"{name}.{key}": tensor
+        for name, trainee in zip(names, trainees, strict=True)
         for key, tensor in trainee.state().items()
     }
     entries = streamed.in_order(
@@ -71,8 +72,8 @@ def read(
             return None
         step, entries = found
         states: list[dict[str, Tensor]] = []
-        for dictionary in dictionaries:
-            prefix = f"{dictionary.name}."
+        for name, dictionary in zip(names_of(dictionaries), dictionaries, strict=True):
+            prefix = f"{name}."
             state = {}
             for entry in entries:
                 if entry.name.startswith(prefix):

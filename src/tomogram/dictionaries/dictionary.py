@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -213,3 +215,26 @@ def fraction_missed(
     total = kernels.squares(y - sums[:-1] / sums[-1])
     missed, total = across.over_tokens(torch.stack([missed, total]))
     return missed / total.clamp_min(torch.finfo(y.dtype).tiny)
+
+
+def names_of(dictionaries: Sequence[Dictionary]) -> list[str]:
+    """A name for each, safe as a file name: its place, and where several stand at one place, kind,
+    latents and options, too: `resid_post.3-topk-2048-k32`.
+
+    Raises TomogramError where two are alike in all of that.
+    """
+    places = Counter(each.name for each in dictionaries)
+    names = [each.name if places[each.name] == 1 else _full_name(each) for each in dictionaries]
+    if len(set(names)) < len(names):
+        raise TomogramError(f"Two of the dictionaries to train are alike: {sorted(names)}.")
+    return names
+
+
+def _full_name(dictionary: Dictionary) -> str:
+    latents = dictionary.d_dict * dictionary.across.shards
+    options = [
+        f"{name}{value:g}".replace(".", "_")
+        for name, value in dictionary.config().items()
+        if isinstance(value, int | float)
+    ]
+    return "-".join([dictionary.name, dictionary.kind, str(latents), *options])

@@ -19,7 +19,7 @@ from tomogram.store.errors import TomogramError
 
 def paired_shape(site: Site, width: int) -> Shape:
     """One site of two models of equal width, the first model's activation before the second's."""
-    return Shape((site,), (site,), 2 * width, 2 * width)
+    return Shape((site,), (site,), 2 * width, 2 * width, models=2)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ class Shape:
 
     Several sites are laid side by side: a crosscoder over three layers of width d reads and
     writes 3·d numbers a token. `skip` adds an affine path from input to output beside the
-    latents (Paulo et al. 2025, "Transcoders Beat Sparse Autoencoders").
+    latents (Paulo et al. 2025, "Transcoders Beat Sparse Autoencoders"). With two `models` every
+    site is laid out for each model in turn.
     """
 
     reads: tuple[Site, ...]
@@ -23,10 +24,15 @@ class Shape:
     d_in: int
     d_out: int
     skip: bool = False
+    models: int = 1
 
     def __post_init__(self) -> None:
         if not self.reads or not self.writes:
             raise TomogramError("A dictionary must read at least one site and write at least one.")
+        if self.models < 1 or self.d_in % self.models or self.d_out % self.models:
+            raise TomogramError(
+                f"{self.models} models do not share the widths {self.d_in} and {self.d_out}."
+            )
         if self.d_in < 1 or self.d_out < 1:
             raise TomogramError(f"Dictionary widths must be positive: {self.d_in}, {self.d_out}.")
 
@@ -34,7 +40,8 @@ class Shape:
     def name(self) -> str:
         """A short name that is also a safe file name: `resid_post.3`, `mlp_in.3-mlp_out.3`."""
         reads, writes = "+".join(map(str, self.reads)), "+".join(map(str, self.writes))
-        return reads if self.reads == self.writes else f"{reads}-{writes}"
+        name = reads if self.reads == self.writes else f"{reads}-{writes}"
+        return name if self.models == 1 else f"{name}-of_{self.models}_models"
 
     @property
     def is_autoencoder(self) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tomogram.dictionaries import checkpoint, normalisation
 from tomogram.dictionaries.across import Across
-from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.dictionary import Dictionary, names_of
 from tomogram.dictionaries.loggers import Opener, figures
 from tomogram.dictionaries.metrics import Metrics
 from tomogram.dictionaries.parallel.layout import whole
@@ -93,7 +93,7 @@ def train(
     Returns new dictionaries for raw activations, decoder rows of unit norm, without gradients; of
     several processes, the one that leads gets all latents together and the others nothing.
     Raises TomogramError where activations or a loss are not finite, where the FVU diverges, where
-    two dictionaries have one name, where the folder cannot be written, or where another process
+    two dictionaries are alike, where the folder cannot be written, or where another process
     is lost. The last checkpoint then stands.
     """
     trainees = run(
@@ -123,9 +123,6 @@ def run(
     """`train`, but returns the trainees, for training that goes on by another loss."""
     if not dictionaries:
         return []
-    names = [dictionary.name for dictionary in dictionaries]
-    if len(set(names)) != len(names):
-        raise TomogramError(f"Two of the dictionaries to train have one name: {sorted(names)}.")
     digest = _digest(dictionaries, source_digest, steps, settings)
     try:
         return _run(dictionaries, source, steps, settings, folder, digest, checkpoint_every, logs)
@@ -143,7 +140,7 @@ def _run(
     checkpoint_every: int,
     logs: Sequence[Opener],
 ) -> list[Trainee]:
-    across = dictionaries[0].across
+    across, names = dictionaries[0].across, names_of(dictionaries)
     resumed = folder and checkpoint.read(folder, dictionaries, digest)
     if resumed:
         trainees, start = resumed
@@ -163,11 +160,10 @@ def _run(
         for step, batch in zip(range(start, steps), batches, strict=False):
             rate = settings.schedule.rate(step, steps)
             taken: dict[str, Taken] = {}
-            for place, trainee in enumerate(trainees):
+            for place, (name, trainee) in enumerate(zip(names, trainees, strict=True)):
                 shape = trainee.dictionary.shape
                 x = gather(batch, shape.reads)
                 y = x if shape.writes == shape.reads else gather(batch, shape.writes)
-                name = trainee.dictionary.name
                 taken[name] = trainee.learn(
                     x,
                     y,

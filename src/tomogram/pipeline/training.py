@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,15 @@ from tomogram.activations.buffer import ShuffleBuffer
 from tomogram.activations.deal import Deal
 from tomogram.dictionaries import trainer
 from tomogram.dictionaries.batch_topk import BatchTopK
-from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.cross_layer import CrossLayer
+from tomogram.dictionaries.cross_layer_jumprelu import CrossLayerJumpReLU
+from tomogram.dictionaries.dictionary import Dictionary, names_of
 from tomogram.dictionaries.formats import own
 from tomogram.dictionaries.gated import Gated
 from tomogram.dictionaries.jumprelu import JumpReLU
 from tomogram.dictionaries.loggers import Opener, opener
 from tomogram.dictionaries.matryoshka import Matryoshka
+from tomogram.dictionaries.paired import Paired, paired_shape
 from tomogram.dictionaries.parallel.feed import Feed, Roles
 from tomogram.dictionaries.parallel.join import joined, launched
 from tomogram.dictionaries.parallel.layout import take_share
@@ -27,7 +31,13 @@ from tomogram.dictionaries.parallel.ranks import Ranks
 from tomogram.dictionaries.parallel.spread import Spread
 from tomogram.dictionaries.relu import ReLU
 from tomogram.dictionaries.schedule import Schedule
-from tomogram.dictionaries.shape import Shape, autoencoder, transcoder
+from tomogram.dictionaries.shape import (
+    Shape,
+    autoencoder,
+    cross_layer_transcoder,
+    crosscoder,
+    transcoder,
+)
 from tomogram.dictionaries.topk import TopK
 from tomogram.models.model import Model
 from tomogram.models.named import sites_named
@@ -40,9 +50,10 @@ from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 
 VERSION = 1
-TRANSCODER = "transcoder"
+TRANSCODER, SKIP_TRANSCODER = "transcoder", "skip_transcoder"
 """At a place called so, or `transcoder.3`, a dictionary reads an MLP's input and writes its
 output."""
+CROSSCODER, CROSS_LAYER = "crosscoder", "cross_layer_transcoder"
 TOKENS_AT_ONCE = 4_096
 """Tokens in one forward pass of the model."""
 
@@ -51,21 +62,25 @@ TOKENS_AT_ONCE = 4_096
 class Order:
     """What to train.
 
-    kind: one of `KINDS`.
+    kind: of `KINDS`, one or several.
     places: sites (`resid_post.3`), kinds of sites for every layer (`resid_post`), `transcoder.3`
-        or `transcoder`; one dictionary each.
-    latents: latents of each; 8 times the width it reads where None.
+        or `transcoder`, `skip_transcoder` likewise, `crosscoder` (the residual stream after all
+        layers at once), `cross_layer_transcoder` (all MLPs at once; topk and jumprelu alone).
+    latents: latents of each; 8 times the width of a site where None. A cross-layer
+        transcoder has so many in each layer.
     k: latents that fire on a token, in the mean for kinds that are free in it; not for relu and
         gated, whose `sparsity` is the weight of their penalty.
     epochs: how often the text is read.
     batch_tokens, buffer_tokens: tokens in a step, and in the buffer they are mixed in.
     learning_rate: the highest; by the number of latents where None (see `peak`).
+
+    Of several kinds, latents and k every combination is trained at every place, in one pass.
     """
 
-    kind: str = "topk"
+    kind: str | tuple[str, ...] = "topk"
     places: tuple[str, ...] = ("resid_post",)
-    latents: int | None = None
-    k: int = 32
+    latents: int | tuple[int, ...] | None = None
+    k: int | tuple[int, ...] = 32
     sparsity: float = 0.03
     epochs: int = 1
     batch_tokens: int = 1_024
@@ -74,13 +89,17 @@ class Order:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise TomogramError(f"There is no kind {self.kind!r}; choose of {', '.join(KINDS)}.")
+        for kind in _each(self.kind):
+            if kind not in KINDS:
+                raise TomogramError(f"There is no kind {kind!r}; choose of {', '.join(KINDS)}.")
         if not self.places:
             raise TomogramError("Say at which sites dictionaries are to be trained.")
-        for name in ("k", "epochs", "batch_tokens", "buffer_tokens"):
-            if getattr(self, name) < 1:
-                raise TomogramError(f"{name} must be 1 or more, not {getattr(self, name)}.")
+        if not _each(self.kind) or not _each(self.k):
+            raise TomogramError("Say which kinds are to be trained, and with which k.")
+        for name in ("latents", "k", "epochs", "batch_tokens", "buffer_tokens"):
+            for value in _each(getattr(self, name)):
+                if value < 1:
+                    raise TomogramError(f"{name} must be 1 or more, not {value}.")
 
     def peak(self, latents: int) -> float:
         """The highest learning rate of dictionaries of at most so many latents.
@@ -90,19 +109,37 @@ class Order:
         return 0.32 / latents**0.5 if self.learning_rate is None else self.learning_rate
 
 
-def _matryoshka(shape: Shape, latents: int, order: Order) -> Dictionary:
+def _each(value: Any) -> tuple[Any, ...]:
+    """One value or several, as several."""
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _matryoshka(shape: Shape, latents: int, k: int) -> Dictionary:
     prefixes = sorted({max(1, latents >> shift) for shift in (4, 3, 2, 1, 0)})
-    return Matryoshka(shape, latents, k=order.k, prefixes=prefixes)
+    return Matryoshka(shape, latents, k=k, prefixes=prefixes)
 
 
-KINDS: dict[str, Callable[[Shape, int, Order], Dictionary]] = {
-    "topk": lambda shape, latents, order: TopK(shape, latents, k=order.k),
-    "batch_topk": lambda shape, latents, order: BatchTopK(shape, latents, k=order.k),
+_WITH_K: dict[str, Callable[[Shape, int, int], Dictionary]] = {
+    "topk": lambda shape, latents, k: TopK(shape, latents, k=k),
+    "batch_topk": lambda shape, latents, k: BatchTopK(shape, latents, k=k),
     "matryoshka": _matryoshka,
-    "jumprelu": lambda shape, latents, order: JumpReLU(shape, latents, target_l0=order.k),
-    "gated": lambda shape, latents, order: Gated(shape, latents, sparsity=order.sparsity),
-    "relu": lambda shape, latents, order: ReLU(shape, latents, sparsity=order.sparsity),
+    "jumprelu": lambda shape, latents, k: JumpReLU(shape, latents, target_l0=k),
 }
+_WITH_PENALTY: dict[str, Callable[[Shape, int, float], Dictionary]] = {
+    "gated": lambda shape, latents, sparsity: Gated(shape, latents, sparsity=sparsity),
+    "relu": lambda shape, latents, sparsity: ReLU(shape, latents, sparsity=sparsity),
+}
+_CROSS_LAYER: dict[str, Callable[[Shape, int, int], Dictionary]] = {
+    "topk": lambda shape, latents, k: CrossLayer(shape, latents, k=k),
+    "jumprelu": lambda shape, latents, k: CrossLayerJumpReLU(
+        shape, latents, target_l0=k * len(shape.reads)
+    ),
+}
+"""Of cross-layer transcoders k counts for each layer."""
+
+KINDS = (*_WITH_K, *_WITH_PENALTY)
 """The kinds that can be ordered, by name."""
 
 
@@ -151,6 +188,7 @@ def train(
     out: str | Path,
     order: Order | None = None,
     *,
+    second: str | Path | Model | None = None,
     tokens: int | None = None,
     context: int = 256,
     field: str = "text",
@@ -159,12 +197,12 @@ def train(
     log: Sequence[str] = (),
     split: Split | None = None,
 ) -> Trained:
-    """Train one dictionary at each place, all in one pass over the text, and save them.
+    """Train the dictionaries of an order, all in one pass over the text, and save them.
 
-    Below `out/dictionaries` stands a folder for each, an autoencoder in SAELens' format and a
-    transcoder in sparsify's, beside `metrics.jsonl` with the loss, FVU, L0 and dead latents of
-    every step. Interrupted, it goes on where it stopped, to the same weights; what is done is not
-    done again.
+    Below `out/dictionaries` stands a folder for each, an autoencoder in SAELens' format, a TopK
+    transcoder in sparsify's and anything else in ours, beside `metrics.jsonl` with the loss, FVU,
+    L0 and dead latents of every step. Interrupted, it goes on where it stopped, to the same
+    weights; what is done is not done again.
 
     Started by torchrun, all its processes train together and the first one writes
     (docs/scaling.md).
@@ -173,6 +211,8 @@ def train(
         model: Hub name, local folder, GGUF file, or a loaded model.
         text: a file, a folder or a Hub dataset (`text.sources.read_documents`), or packed text.
         order: what to train; TopK on every layer's residual stream when None.
+        second: another model of the same width and vocabulary; the dictionaries are then
+            crosscoders over both models at a site (model diffing, `dictionaries.paired`).
         tokens, context, field: how much of a text that is not packed yet is read, in rows of how
             many tokens, from which column.
         device, dtype: as `tomogram.load` takes them.
@@ -180,16 +220,16 @@ def train(
         split: how the processes of torchrun share the work.
 
     Raises:
-        TomogramError: model or text cannot be used, the model has no such place, no format holds
-            what is ordered, the text is too short, the training diverges, the folder cannot be
-            written, or another process is lost.
+        TomogramError: model or text cannot be used, the model has no such place, the two models
+            do not fit together, the text is too short, the training diverges, the folder cannot
+            be written, or another process is lost.
     """
     order, split = order or Order(), split or Split()
     with joined(device, timeout=split.timeout) if launched() else nullcontext() as world:
-        job = _prepared(model, text, out, order, tokens, context, field, device, dtype, log)
+        job = _prepared(model, second, text, out, order, tokens, context, field, device, dtype, log)
         if world is not None:
             return _together(job, world, split)
-        dictionaries = ordered(job.model, order)
+        dictionaries = ordered(job.model, order, job.second)
         with exclusive(Path(out)):
             path = job.stage.run(lambda work: _body(job, dictionaries, work))
         return job.trained(path)
@@ -200,6 +240,7 @@ class _Job:
     """An order with all that it needs."""
 
     model: Model
+    second: Model | None
     text: PackedText
     order: Order
     stage: Stage
@@ -212,6 +253,7 @@ class _Job:
 
 def _prepared(
     model: str | Path | Model,
+    second: str | Path | Model | None,
     text: str | Path | PackedText,
     out: str | Path,
     order: Order,
@@ -223,10 +265,13 @@ def _prepared(
     log: Sequence[str],
 ) -> _Job:
     model = given_model(model, device=device, dtype=dtype)
+    other = None if second is None else given_model(second, device=device, dtype=dtype)
+    if other is not None and launched():
+        raise TomogramError("Crosscoders over two models are trained by one process.")
     logs = tuple(opener(tool, Path(out) / "logs") for tool in log)
     # Says what is wrong with an order before a text is read.
     with torch.device("meta"):
-        ordered(model, order)
+        ordered(model, order, other)
     text = given_text(text, model, context=context, tokens=tokens, field=field)
     stage = Stage(
         Path(out),
@@ -238,34 +283,69 @@ def _prepared(
             "device": model.device.type,
             "threads": torch.get_num_threads(),
             "text": text.digest,
+            **({} if other is None else {"second": other.digest}),
             **{name: list(v) if isinstance(v, tuple) else v for name, v in asdict(order).items()},
         },
     )
-    return _Job(model, text, order, stage, logs)
+    return _Job(model, other, text, order, stage, logs)
 
 
-def ordered(model: Model, order: Order) -> list[Dictionary]:
+def ordered(model: Model, order: Order, second: Model | None = None) -> list[Dictionary]:
     """The dictionaries of an order before training.
 
-    Raises TomogramError for a place the model lacks, and for what no format can hold.
+    Raises TomogramError for a place the model lacks, for kinds that do not go with a place, and for
+    a second model that does not fit the first.
     """
     shapes = dict.fromkeys(shape for place in order.places for shape in _shapes(model, place))
+    if second is not None:
+        shapes = dict.fromkeys(_over_both(shape, model, second) for shape in shapes)
+    found = []
     for shape in shapes:
-        if not shape.is_autoencoder and order.kind != "topk":
+        one_site = shape.d_in // (len(shape.reads) * shape.models)
+        for latents in _each(order.latents) or (8 * one_site,):
+            for kind in _each(order.kind):
+                found += _of_kind(shape, latents, kind, order)
+    names_of(found)  # says where two are alike
+    return found
+
+
+def _of_kind(shape: Shape, latents: int, kind: str, order: Order) -> list[Dictionary]:
+    """The dictionaries of one kind, one for each k where it has one."""
+    if len(shape.reads) > 1 and not shape.is_autoencoder:
+        if kind not in _CROSS_LAYER:
             raise TomogramError(
-                f"No format here holds a transcoder of kind {order.kind}; choose topk."
+                f"A cross-layer transcoder is of kind {' or '.join(_CROSS_LAYER)}, not {kind}."
             )
-    make = KINDS[order.kind]
-    return [make(shape, order.latents or 8 * shape.d_in, order) for shape in shapes]
+        whole = latents * len(shape.reads)
+        return [_CROSS_LAYER[kind](shape, whole, k) for k in _each(order.k)]
+    if kind in _WITH_PENALTY:
+        return [_WITH_PENALTY[kind](shape, latents, order.sparsity)]
+    return [_WITH_K[kind](shape, latents, k) for k in _each(order.k)]
+
+
+def _over_both(shape: Shape, model: Model, second: Model) -> Shape:
+    if len(shape.reads) > 1 or not shape.is_autoencoder:
+        raise TomogramError("Over two models a dictionary reads one site, such as resid_post.3.")
+    (site,) = shape.reads
+    same = (model.d_model, model.d_vocab) == (second.d_model, second.d_vocab)
+    if not same or site not in second.sites:
+        raise TomogramError(
+            f"{second.name} has another width or vocabulary than {model.name}, or no {site}."
+        )
+    return paired_shape(site, shape.d_in)
 
 
 def _shapes(model: Model, place: str) -> list[Shape]:
     """The shapes at a place; a kind without its layer stands for every layer's."""
     kind, _, layer = place.partition(".")
     width = model.d_model
-    if kind == TRANSCODER:
+    if kind in (TRANSCODER, SKIP_TRANSCODER):
         sites = sites_named(model, f"mlp_in.{layer}" if layer else "mlp_in")
-        return [transcoder(site.layer or 0, width) for site in sites]
+        return [transcoder(site.layer or 0, width, skip=kind != TRANSCODER) for site in sites]
+    if place == CROSSCODER:
+        return [crosscoder(sites_named(model, "resid_post"), width)]
+    if place == CROSS_LAYER:
+        return [cross_layer_transcoder(len(sites_named(model, "mlp_in")), width)]
     sites = sites_named(model, place)
     wide = [site for site in sites if site.kind in _OTHER_SHAPE]
     if wide:
@@ -280,16 +360,24 @@ _OTHER_SHAPE = {"head_q", "head_k", "head_v", "pattern", "head_z", "head_out", "
 
 
 def _body(job: _Job, dictionaries: list[Dictionary], work: Work) -> None:
-    buffer = ShuffleBuffer(
-        job.model,
+    sites = _sites(dictionaries)
+    source: trainer.Source = _buffer(job, job.model, sites)
+    if job.second is not None:
+        source = Paired(source, _buffer(job, job.second, sites), sites)
+    _save(_trained(job, dictionaries, source, work.checkpoints), job, work)
+
+
+def _buffer(job: _Job, model: Model, sites: list[Site]) -> ShuffleBuffer:
+    """Mixed activations of a model; those of two models are in the same order."""
+    return ShuffleBuffer(
+        model,
         job.text,
-        _sites(dictionaries),
+        sites,
         capacity=job.order.buffer_tokens,
         batch_tokens=job.order.batch_tokens,
         batch_rows=_rows_at_once(job.text),
         seed=job.order.seed,
     )
-    _save(_trained(job, dictionaries, buffer, work.checkpoints), job, work)
 
 
 def _together(job: _Job, world: Ranks, split: Split) -> Trained:
@@ -359,8 +447,10 @@ def _trained(
 
 
 def _save(trained: list[Dictionary], job: _Job, work: Work) -> None:
-    for dictionary in trained:
-        own.save(dictionary, work.results, model=job.model.name, context=job.text.context)
+    for name, dictionary in zip(names_of(trained), trained, strict=True):
+        own.save(
+            dictionary, work.results, model=job.model.name, context=job.text.context, name=name
+        )
     metrics = (work.checkpoints / "metrics.jsonl").read_bytes()
     write_bytes(work.results / "metrics.jsonl", metrics)
 

@@ -16,6 +16,7 @@ from tomogram.dictionaries.formats import (
     dictionary_learning,
     gemma_scope,
     hub,
+    native,
     norms,
     saelens,
     sparsify,
@@ -27,7 +28,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
 
 # In the order they are tried; a pickle is read only where its folder holds nothing plainer.
-_PLAIN = (saelens, sparsify, circuit_tracer, circuit_tracer_cross_layer, gemma_scope)
+_PLAIN = (native, saelens, sparsify, circuit_tracer, circuit_tracer_cross_layer, gemma_scope)
 FORMATS = (*_PLAIN, dictionary_learning)
 """The known formats."""
 
@@ -95,7 +96,7 @@ def find(source: Path, *, allow_pickle: bool = False) -> list[Stored]:
     stored = [item for folder in folders for item in _read(folder, allow_pickle)]
     if not stored:
         raise TomogramError(
-            f"{source} holds no dictionary in a format known here (SAELens, sparsify, "
+            f"{source} holds no dictionary in a format known here (Tomogram, SAELens, sparsify, "
             "dictionary_learning, circuit-tracer, Gemma Scope)."
         )
     return stored

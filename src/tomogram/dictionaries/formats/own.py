@@ -5,20 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.formats import load, saelens, sparsify
+from tomogram.dictionaries.formats import load, native, saelens, sparsify
+from tomogram.dictionaries.topk import TopK
 
 
-def save(dictionary: Dictionary, folder: Path, *, model: str, context: int) -> None:
-    """Write a dictionary below `folder`: an autoencoder as SAELens does, a transcoder as sparsify.
+def save(
+    dictionary: Dictionary, folder: Path, *, model: str, context: int, name: str | None = None
+) -> None:
+    """Write a dictionary below `folder`, as others read it where they can: an autoencoder as
+    SAELens does, a TopK transcoder as sparsify, anything else in files of our own.
 
-    `model` and `context` (tokens a row) are noted where the format has room for them. Raises
-    TomogramError for a dictionary its format cannot express, and where the folder cannot be
-    written.
+    `model` and `context` (tokens a row) are noted where the format has room for them. `name` is the
+    folder's, where several dictionaries are of one place. Raises TomogramError where the folder
+    cannot be written.
     """
-    if dictionary.shape.is_autoencoder:
-        saelens.save(dictionary, folder / dictionary.name, model=model, context=context)
+    shape, place = dictionary.shape, folder / (name or dictionary.name)
+    if len(shape.reads) > 1 or len(shape.writes) > 1 or shape.models > 1:
+        native.save(dictionary, place)
+    elif shape.is_autoencoder:
+        saelens.save(dictionary, place, model=model, context=context)
+    elif type(dictionary) is TopK and shape.d_in == shape.d_out:
+        # sparsify reads the place from the last folder's name.
+        above = folder if place.name == dictionary.name else place
+        sparsify.save(dictionary, above / sparsify.folder_name(dictionary))
     else:
-        sparsify.save(dictionary, folder / sparsify.folder_name(dictionary))
+        native.save(dictionary, place)
 
 
 def read(folder: Path) -> list[Dictionary]:

@@ -51,6 +51,7 @@ class Stored:
     subtracts_b_dec: whether the file's convention subtracts b_dec from the input before encoding.
     input_norm: the mean norm its training scaled inputs to, where the file says that it did
         (SAELens' "expected_average_only_in"); the scale itself depends on the activations.
+    models: whose activations it reads side by side, 1 or 2.
     before_gain: whether what it reads is the MLP's normed input before the norm's gain and bias.
     origin: the file, for messages.
     """
@@ -69,6 +70,7 @@ class Stored:
     subtracts_b_dec: bool = False
     input_norm: float | None = None
     before_gain: bool = False
+    models: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
@@ -104,6 +106,12 @@ class Stored:
         """Width of what it writes, all sites together."""
         return self.W_dec.shape[1]
 
+    def blank(self) -> Dictionary:
+        """The dictionary before its weights are set."""
+        skip = self.W_skip is not None
+        shape = Shape(self.reads, self.writes, self.d_in, self.d_out, skip, self.models)
+        return _KINDS[self.kind](shape, len(self.W_enc), **self.options)
+
     @torch.no_grad()
     def dictionary(
         self, *, subtracts_b_dec: bool, input_scale: float, norm: Normalisation | None = None
@@ -113,8 +121,7 @@ class Stored:
         Encoding reads x · input_scale, minus b_dec if `subtracts_b_dec`; what is decoded is
         divided by `input_scale`. With a `norm`, what is read is norm(x) instead of x.
         """
-        shape = Shape(self.reads, self.writes, self.d_in, self.d_out, self.W_skip is not None)
-        result = _KINDS[self.kind](shape, len(self.W_enc), **self.options)
+        result = self.blank()
         result.W_enc.copy_(self.W_enc)
         result.b_enc.copy_(self.b_enc)
         for name, tensor in self.own.items():
