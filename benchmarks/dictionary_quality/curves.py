@@ -23,8 +23,8 @@ from tomogram.store.atomic import write_text
 
 L0S = (8, 16, 32, 64)
 PENALTIES: Mapping[str, tuple[float, ...]] = {
-    "relu": (0.04, 0.02, 0.01, 0.005),
-    "gated": (0.08, 0.04, 0.02, 0.01),
+    "relu": (0.64, 0.32, 0.16, 0.08),
+    "gated": (1.28, 0.64, 0.32, 0.16),
 }
 """Kinds whose sparsity is not set but weighed: from sparse to dense."""
 AIMED = ("topk", "batch_topk", "matryoshka", "jumprelu")
