@@ -6,12 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tomogram.dictionaries.batch_topk import BatchTopK
+from tomogram.dictionaries.cross_layer import CrossLayer
+from tomogram.dictionaries.cross_layer_jumprelu import CrossLayerJumpReLU
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.gated import Gated
 from tomogram.dictionaries.jumprelu import JumpReLU
 from tomogram.dictionaries.matryoshka import Matryoshka
 from tomogram.dictionaries.relu import ReLU
-from tomogram.dictionaries.shape import Shape, autoencoder, crosscoder, transcoder
+from tomogram.dictionaries.shape import (
+    Shape,
+    autoencoder,
+    cross_layer_transcoder,
+    crosscoder,
+    transcoder,
+)
 from tomogram.dictionaries.topk import TopK
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
@@ -67,6 +75,12 @@ def cases(model: Model) -> tuple[Case, ...]:
             weight = PENALTIES[shape][kind]
             made = tuple(penalised(place, latents, sparsity=weight) for place in places)
             found.append(Case(f"{shape}, {kind}", made))
+    layers = model.n_layers
+    across = cross_layer_transcoder(layers, model.d_model)
+    topk = CrossLayer(across, layers * latents, k=plan.k)
+    jumprelu = CrossLayerJumpReLU(across, layers * latents, target_l0=layers * plan.k)
+    found.append(Case("cross-layer transcoder, topk", (topk,)))
+    found.append(Case("cross-layer transcoder, jumprelu", (jumprelu,)))
     return tuple(found)
 
 
