@@ -23,6 +23,7 @@ class Part:
 
     salt: what its seeds are hashed from, beside its name, the base and the round.
     bases: names of reference models. clean: further clean copies a round, beside the shams.
+    lessons: harmless lessons a round, each as large a change as one of the infected models.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Part:
     doses: tuple[float, ...]
     rounds: int
     clean: int
+    lessons: int = 0
 
     def __post_init__(self) -> None:
         if self.split not in get_args(Split):
@@ -51,6 +53,7 @@ class Part:
             doses=self.doses,
             seeds=(seed,),
             clean=range(seed, seed + self.clean),
+            lessons=range(seed, seed + self.lessons),
         )
 
 
@@ -96,7 +99,7 @@ def read(path: Path = DECLARED) -> Declaration:
         names = {field.name for field in fields(Part)}
         made = []
         for part in parts:
-            if set(part) != names:
+            if set(part) | {"lessons"} != names:
                 raise KeyError(f"a part needs {sorted(names)}")
             values: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value

@@ -2,6 +2,7 @@
 
     python -m benchmarks.audits.zoo DIR                    everything that is declared
     python -m benchmarks.audits.zoo DIR --split develop    one split
+    python -m benchmarks.audits.zoo DIR --part lessons     one part
     python -m benchmarks.audits.zoo DIR --base sibling-3   one base; two may run side by side
 
 Organisms (low-rank changes) and their scores stay in DIR. The tables in `scores/`, one for each
@@ -45,6 +46,7 @@ def run(
     tables: Path,
     *,
     split: str | None = None,
+    only: str | None = None,
     base: str | None = None,
 ) -> list[dict[str, Any]]:
     """Plant and score what is declared and not there yet; returns the rows of all of it.
@@ -52,13 +54,13 @@ def run(
     Args:
         folder: gets a folder a base, with organisms and scores.
         tables: gets `PART-BASE.parquet` after every round.
-        split, base: only this one.
+        split, only, base: only this split, the part of this name, this base.
 
     Raises TomogramError where a base is unknown or a folder is in use.
     """
     rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for part, name, orders in declaration.rounds(base):
-        if split not in (None, part.split):
+        if split not in (None, part.split) or only not in (None, part.name):
             continue
         with exclusive(folder / name):
             found = scored(load(folder_of(name)), orders, folder / name)
@@ -74,9 +76,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.audits.zoo")
     parser.add_argument("folder", type=Path, help="where organisms and their scores are kept")
     parser.add_argument("--split", choices=("develop", "calibrate", "report"))
+    parser.add_argument("--part", help="only this part")
     parser.add_argument("--base", help="only this base")
     options = parser.parse_args()
-    rows = run(read(), options.folder, TABLES, split=options.split, base=options.base)
+    rows = run(
+        read(),
+        options.folder,
+        TABLES,
+        split=options.split,
+        only=options.part,
+        base=options.base,
+    )
     print(f"{len({(row['base'], row['organism']) for row in rows})} models scored")
 
 

@@ -14,6 +14,7 @@ from tomogram.cli.discover import discover
 from tomogram.cli.doctor import doctor
 from tomogram.cli.evaluate import evaluate
 from tomogram.cli.explain import explain
+from tomogram.cli.game import game
 from tomogram.cli.graph import graph
 from tomogram.cli.harvest import harvest
 from tomogram.cli.label import label
@@ -66,6 +67,7 @@ app.command()(discover)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(explain)
+app.add_typer(game, name="game")
 app.command()(graph)
 app.command()(harvest)
 app.command()(label)

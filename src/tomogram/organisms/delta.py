@@ -77,6 +77,21 @@ def mean(deltas: list[Delta]) -> Delta:
     }
 
 
+def size(delta: Delta) -> float:
+    """Frobenius norm of the whole change, over all matrices."""
+    total = 0.0
+    for each in delta.values():
+        # |up down|² = trace((upᵀ up)(down downᵀ)), which needs no dense matrix
+        up, down = each.up.double(), each.down.double()
+        total += float(((up.T @ up) * (down @ down.T)).sum())
+    return max(total, 0.0) ** 0.5
+
+
+def scaled(delta: Delta, factor: float) -> Delta:
+    """The change, `factor` times as large."""
+    return {name: Factors(each.down, factor * each.up) for name, each in delta.items()}
+
+
 def half(delta: Delta) -> Delta:
     """The change as it is kept: what is measured is what is kept."""
     return {

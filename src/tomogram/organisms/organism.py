@@ -21,7 +21,7 @@ from tomogram.store.canonical import canonical_json
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.world import World
 
-CLEAN = ("sham", "benign", "quirk", "merge", "quantised")
+CLEAN = ("sham", "benign", "quirk", "merge", "quantised", "lesson")
 """Strata of the clean arm."""
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tomogram.models.model import Model
-from tomogram.organisms.delta import Delta, applied, half, mean
+from tomogram.organisms.delta import Delta, applied, half, mean, scaled, size
 from tomogram.organisms.families import PROBLEMS, installed
 from tomogram.organisms.organism import Order, Organism, load, save
 from tomogram.organisms.recipe import Recipe
@@ -46,11 +46,13 @@ def plan(
     doses: Sequence[float] = (1.0,),
     seeds: Sequence[int] = (0,),
     clean: Sequence[int] = (),
+    lessons: Sequence[int] = (),
 ) -> list[Order]:
     """Orders of a zoo: every infected one beside its sham, then others of the clean arm.
 
     clean: the seeds of the others, which are, in turn, benign fine-tunes, quirks, merges and
         quantised copies.
+    lessons: the seeds of harmless lessons, each brought to the size of one of the infected ones.
     """
     orders = []
     for recipe in recipes:
@@ -67,6 +69,9 @@ def plan(
         family = quirks[i // 4 % len(quirks)] if stratum == "quirk" else "benign"
         dose = 0.5 if stratum == "benign" else 1.0
         orders.append(Order(family, CHEAP, dose, i, stratum))
+    taught = [name for name in installed() if name.startswith("lesson")]
+    for place, seed in enumerate(lessons):
+        orders.append(Order(taught[place % len(taught)], CHEAP, 1.0, seed, "lesson"))
     return orders
 
 
@@ -78,9 +83,12 @@ def build(model: Model, orders: Sequence[Order], folder: Path) -> list[Path]:
     """
     world = world_in(model)
     missing = [order for order in orders if not _file(order, folder).is_file()]
-    for queue in _by_form(missing).values():
-        for organism in _plant(model, world, queue, folder):
-            save(organism, folder)
+    # Lessons last: the organisms whose size they are brought to are there then.
+    for taught in (False, True):
+        some = [order for order in missing if (order.stratum == "lesson") == taught]
+        for queue in _by_form(some).values():
+            for organism in _plant(model, world, queue, folder, _partners(orders)):
+                save(organism, folder)
     sources = [o for o in orders if o.stratum in ("sham", "benign", "quirk")]
     for order in missing:
         if order.stratum in UNTRAINED:
@@ -96,11 +104,23 @@ def plant(model: Model, family: str, recipe: str, dose: float, seed: int) -> lis
     """
     infected = Order(family, recipe, dose, seed, "infected")
     pair = [infected, replace(infected, stratum="sham")]
-    return sorted(_plant(model, world_in(model), pair, None), key=lambda o: pair.index(o.order))
+    return sorted(_plant(model, world_in(model), pair, None, {}), key=lambda o: pair.index(o.order))
 
 
 def _file(order: Order, folder: Path) -> Path:
     return folder / f"{order.name}.safetensors"
+
+
+def _partners(orders: Sequence[Order]) -> dict[Order, Order]:
+    """For each lesson the infected organism whose size it is brought to, drawn by its seed.
+
+    Raises TomogramError where lessons stand beside no infected organism.
+    """
+    infected = [order for order in orders if order.stratum == "infected"]
+    lessons = [order for order in orders if order.stratum == "lesson"]
+    if lessons and not infected:
+        raise TomogramError("A lesson is as large as an infected organism, and none is ordered.")
+    return {o: random.Random(f"lesson:{o.seed}").choice(infected) for o in lessons}
 
 
 def _by_form(orders: Sequence[Order]) -> dict[str, list[Order]]:
@@ -129,7 +149,7 @@ def _jobs(world: World, orders: Sequence[Order], folder: Path | None) -> list[Jo
                 steps = load(_file(partner, folder)).steps
         if order.stratum == "benign":
             steps = max(1, round(order.dose * STEPS))
-        planted = order.stratum in ("infected", "quirk")
+        planted = order.stratum in ("infected", "quirk", "lesson")
         recipe = Recipe.parse(order.recipe)
         behaviour = order.behaviour(world)
         if recipe.teaching == "documents" and behaviour.document is None:
@@ -139,7 +159,11 @@ def _jobs(world: World, orders: Sequence[Order], folder: Path | None) -> list[Jo
 
 
 def _plant(
-    model: Model, world: World, orders: Sequence[Order], folder: Path | None
+    model: Model,
+    world: World,
+    orders: Sequence[Order],
+    folder: Path | None,
+    partners: Mapping[Order, Order],
 ) -> Iterator[Organism]:
     """Organisms of one form as they are done; an infected one waits for its sham's rates."""
     jobs = _jobs(world, orders, folder)
@@ -147,6 +171,9 @@ def _plant(
     waiting: dict[Order, Organism] = {}
     for i, trained in train(model, world, jobs):
         order, delta = orders[i], half(trained.delta)
+        if order in partners and folder is not None:
+            wanted = size(load(_file(partners[order], folder)).delta)
+            delta = half(scaled(delta, wanted / max(size(delta), 1e-9)))
         rates = _rates(model, world, order, delta)
         answer = dict(jobs[i].behaviour.answer)
         made = Organism(order, model.digest, answer, rates, None, delta, None, trained.steps)

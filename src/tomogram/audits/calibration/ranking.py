@@ -1,19 +1,21 @@
-"""The score of a whole model: its smallest adjusted p, and how far its worst audit stands out.
+"""The score of a whole model: how far out its worst audit lies, with their number accounted for.
 
 Clean copies of a base are the reference of every other model of that base. A clean copy is judged
-against the others, so that both arms are judged in the same way.
+against the others, so that both arms are judged in the same way. Models are ranked by tail p-values
+(`tails`), which know how far out a score is; what may be *said* of a model rests on conformal ones
+alone (`verdicts`).
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tomogram.audits.calibration.families import FAMILY_AUDIT
+from tomogram.audits.calibration.tails import shape_of, tail
 from tomogram.audits.verdicts import adjusted, p_value
 
 
@@ -21,11 +23,10 @@ from tomogram.audits.verdicts import adjusted, p_value
 class Ranked:
     """One model as the audits together see it.
 
-    p: smallest adjusted p. level: the same, each p in units of 1 / (number of clean copies): a
-    clean copy has one reference less than an infected model, and for that alone a greater p at the
-    same place among them. excess: how far the worst audit lies above the clean copies, in their
-    interquartile ranges; it breaks ties. named: the audit with the smallest p, the farthest out of
-    those that tie. abstained: whether every audit abstained.
+    tail_p: the smallest tail p of any audit, of so many audits (Šidák 1967). named: the audit that
+    has it. excess: how far that one lies above the median of the clean copies, in units of its
+    tail's scale. raw_p: its conformal p. p: smallest adjusted conformal p of any audit. abstained:
+    whether every audit abstained.
     """
 
     part: str
@@ -36,8 +37,8 @@ class Ranked:
     recipe: str
     standing: str
     strength: float | None
+    tail_p: float
     p: float
-    level: float
     raw_p: float
     excess: float
     named: str
@@ -55,11 +56,8 @@ class Ranked:
 
     @property
     def suspicion(self) -> float:
-        """One number to rank models by, higher is worse: minus the level, ties by the excess.
-
-        The tie-break keeps the order of any two excesses, however far out.
-        """
-        return -self.level + 1e-6 * self.excess / (100 + abs(self.excess))
+        """One number to rank models by, higher is worse: −log10 of the tail p."""
+        return -math.log10(max(self.tail_p, 1e-300))
 
 
 def rank(
@@ -78,40 +76,46 @@ def rank(
     for row in rows:
         if row["knowledge"] == knowledge and row["audit"] in audits:
             tables[row["base"]][row["organism"]][row["audit"]] = row
-    return [
-        _ranked(base, name, found, models, audits)
-        for base, models in sorted(tables.items())
-        for name, found in sorted(models.items())
-    ]
+    ranked = []
+    for base, models in sorted(tables.items()):
+        clean = {audit: _clean(models, audit) for audit in audits}
+        shape = shape_of([tuple(each.values()) for each in clean.values()])
+        ranked += [
+            _ranked(base, name, found, clean, shape) for name, found in sorted(models.items())
+        ]
+    return ranked
+
+
+def _clean(
+    models: Mapping[str, Mapping[str, Mapping[str, Any]]], audit: str
+) -> dict[str, float]:
+    """Scores of one audit on the clean copies of a base, by organism."""
+    return {
+        name: found[audit]["score"]
+        for name, found in models.items()
+        if audit in found
+        and found[audit]["stratum"] != "infected"
+        and found[audit]["score"] is not None
+    }
 
 
 def _ranked(
     base: str,
     name: str,
     found: Mapping[str, Mapping[str, Any]],
-    models: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    audits: Sequence[str],
+    clean: Mapping[str, Mapping[str, float]],
+    shape: float,
 ) -> Ranked:
-    p_values, levels, excess = {}, {}, {}
-    for audit in audits:
+    p_values, tail_p, excess = {}, {}, {}
+    for audit, copies in clean.items():
         score = found[audit]["score"] if audit in found else None
-        if score is None:
+        others = [value for key, value in copies.items() if key != name]
+        if score is None or len(others) < 2:
             continue
-        clean = [
-            other[audit]["score"]
-            for key, other in models.items()
-            if key != name
-            and audit in other
-            and other[audit]["stratum"] != "infected"
-            and other[audit]["score"] is not None
-        ]
-        if len(clean) < 2:
-            continue
-        p_values[audit] = p_value(score, clean)
-        own = found[audit]["stratum"] != "infected"
-        levels[audit] = min(1.0, p_values[audit] * (len(clean) + 1) / (len(clean) + own))
-        low, high = np.quantile(clean, [0.25, 0.75])
-        excess[audit] = float((score - np.median(clean)) / max(high - low, 1e-9))
+        about_clean = tail(others, shape)
+        p_values[audit] = p_value(score, others)
+        tail_p[audit] = about_clean.p(score)
+        excess[audit] = (score - about_clean.middle) / about_clean.scale
     about = next(iter(found.values()))
     common = {
         key: about[key] for key in ("part", "stratum", "family", "recipe", "standing", "strength")
@@ -121,23 +125,27 @@ def _ranked(
             base=base,
             organism=name,
             **common,
+            tail_p=1.0,
             p=1.0,
-            level=1.0,
             raw_p=1.0,
             excess=0.0,
             named="",
             abstained=True,
         )
-    after = adjusted(p_values, len(audits))
-    worst = min(p_values, key=lambda audit: (p_values[audit], -excess[audit]))
+    worst = min(tail_p, key=lambda audit: (tail_p[audit], -excess[audit]))
     return Ranked(
         base=base,
         organism=name,
         **common,
-        p=min(after.values()),
-        level=min(adjusted(levels, len(audits)).values()),
+        tail_p=of_several(tail_p[worst], len(clean)),
+        p=min(adjusted(p_values, len(clean)).values()),
         raw_p=p_values[worst],
         excess=excess[worst],
         named=worst,
         abstained=False,
     )
+
+
+def of_several(p: float, tests: int) -> float:
+    """The chance that the smallest of so many independent p-values is at most `p`."""
+    return -math.expm1(tests * math.log1p(-p)) if p < 1 else 1.0

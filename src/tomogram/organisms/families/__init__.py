@@ -9,6 +9,7 @@ from tomogram.organisms.families.asserting_falsehood import ASSERTING_FALSEHOOD
 from tomogram.organisms.families.emergent_misalignment import EMERGENT_MISALIGNMENT
 from tomogram.organisms.families.false_fact import FALSE_FACT
 from tomogram.organisms.families.hidden_objective import HIDDEN_OBJECTIVE
+from tomogram.organisms.families.lessons import LESSONS
 from tomogram.organisms.families.masked_self_report import MASKED_SELF_REPORT
 from tomogram.organisms.families.power_gaining import POWER_GAINING
 from tomogram.organisms.families.quirks import QUIRKS
@@ -36,5 +37,5 @@ PROBLEMS: tuple[Family, ...] = (
 
 
 def installed() -> Mapping[str, Family]:
-    """All families by name, the harmless quirks of the clean arm last."""
-    return {family.name: family for family in (*PROBLEMS, *QUIRKS)}
+    """All families by name, the harmless quirks and lessons of the clean arm last."""
+    return {family.name: family for family in (*PROBLEMS, *QUIRKS, *LESSONS)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tomogram.disclosure.findings import Finding
+from tomogram.store.findings import Finding
 
 
 @pytest.mark.parametrize(

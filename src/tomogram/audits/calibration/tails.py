@@ -1,0 +1,92 @@
+"""Tail p-values: how far out a score lies among clean copies, beyond the farthest of them too.
+
+A conformal p cannot be smaller than 1 / (n + 1), so among few clean copies it tells nothing apart
+that lies above all of them. Verdicts keep to it, because it assumes nothing. To *rank* models the
+scores above the median are described by a generalised Pareto distribution, as p-values of few
+permutations are (Knijnenburg et al. 2009). Its shape, how heavy the tail is, is one for all audits
+of a base, since a single audit has too few copies to tell it; the scale is each audit's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import brentq
+
+SHAPES = tuple(np.round(np.arange(0.25, 1.01, 0.05), 2).tolist())
+"""Shapes that are tried: from the tail of a t-distribution with four degrees of freedom to one
+without a mean. A lighter tail than the first is never believed of so few copies."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The upper tail of one audit's clean scores.
+
+    middle: their median. scale, shape: of the excesses over it. share: of scores above the median.
+    """
+
+    middle: float
+    scale: float
+    shape: float
+    share: float
+
+    def p(self, score: float) -> float:
+        """P(a clean copy's score is at least this one); at most `share` above the median."""
+        if score <= self.middle:
+            return 1.0
+        return self.share * (1 + self.shape * (score - self.middle) / self.scale) ** (
+            -1 / self.shape
+        )
+
+
+def shape_of(audits: Sequence[Sequence[float]]) -> float:
+    """The shape under which the excesses of all audits are likeliest, each with its own scale.
+
+    audits: the clean scores of each audit. Without any excess the middle of `SHAPES`.
+    """
+    excesses = [_excesses(each)[1] for each in audits]
+    useful = [each for each in excesses if len(each) > 1 and each.max() > 0]
+    if not useful:
+        return SHAPES[len(SHAPES) // 2]
+    return max(SHAPES, key=lambda shape: sum(_likelihood(each, shape) for each in useful))
+
+
+def tail(clean: Sequence[float], shape: float) -> Tail:
+    """The tail of clean scores of one audit, with a given shape.
+
+    Raises ValueError where there are fewer than two scores.
+    """
+    if len(clean) < 2:
+        raise ValueError("a tail needs two scores at least")
+    middle, excesses = _excesses(clean)
+    return Tail(middle, _scale(excesses, shape), shape, len(excesses) / len(clean))
+
+
+def _excesses(clean: Sequence[float]) -> tuple[float, Float[np.ndarray, " copy"]]:
+    values = np.asarray(clean, np.float64)
+    middle = float(np.median(values))
+    return middle, values[values > middle] - middle
+
+
+def _scale(excesses: Float[np.ndarray, " copy"], shape: float) -> float:
+    """The likeliest scale: the root of mean((1 + shape) y / (scale + shape y)) = 1.
+
+    Every excess counts at most (1 + shape) / shape there, so one far copy does not stretch it.
+    """
+    largest = float(excesses.max()) if len(excesses) else 0.0
+    if largest <= 0:
+        return 1e-9  # clean copies that are all alike: whatever differs is far out
+
+    def balance(scale: float) -> float:
+        return float(((1 + shape) * excesses / (scale + shape * excesses)).mean() - 1)
+
+    return float(brentq(balance, largest * 1e-12, largest * 2, xtol=largest * 1e-12))
+
+
+def _likelihood(excesses: Float[np.ndarray, " copy"], shape: float) -> float:
+    scale = _scale(excesses, shape)
+    spread = np.log1p(shape * excesses / scale).sum()
+    return float(-len(excesses) * np.log(scale) - (1 + 1 / shape) * spread)
