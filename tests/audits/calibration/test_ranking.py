@@ -8,7 +8,7 @@ import pytest
 
 from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.families import FAMILY_AUDIT
-from tomogram.audits.calibration.ranking import rank
+from tomogram.audits.calibration.ranking import of_several, rank
 from tomogram.organisms.families import PROBLEMS
 
 AUDITS = ("power", "secrets")
@@ -47,17 +47,33 @@ def test_an_infected_model_stands_out_and_its_audit_names_it() -> None:
     assert found["bad"].named == "power"
     assert found["bad"].rightly_named
     assert found["clean-8"].raw_p == 1 / 9  # against the eight others
-    # At the same place among the clean copies a clean one has the same level, so how far it is out
-    # decides.
-    assert found["bad"].level == pytest.approx(found["clean-8"].level)
     assert max(found.values(), key=lambda r: r.suspicion).organism == "bad"
 
 
-def test_a_model_no_worse_than_the_worst_clean_copy_does_not_outrank_it() -> None:
-    found = {r.organism: r for r in rank(_table("b", 0, 8.1), audits=AUDITS, knowledge="with base")}
-    assert found["bad"].raw_p < found["clean-8"].raw_p  # it leads nine, the clean one eight
-    assert found["bad"].suspicion < found["clean-8"].suspicion + 1e-6
-    assert found["bad"].level == pytest.approx(found["clean-8"].level)
+def test_a_model_that_is_far_out_once_outranks_one_that_is_a_little_out_in_all() -> None:
+    """By conformal p-values and their adjustment it is the other way round."""
+    rows = _table("b", 0, 60)
+    for audit in AUDITS:
+        rows.append(_row("b", "quirk", "quirk", audit, 11.0))
+    found = {r.organism: r for r in rank(rows, audits=AUDITS, knowledge="with base")}
+    assert found["quirk"].p < found["bad"].p
+    assert found["bad"].suspicion > found["quirk"].suspicion
+
+
+def test_how_far_out_a_score_is_counts_in_units_of_its_own_audit() -> None:
+    rows = _table("b", 0, 20)
+    wide = [{**row, "score": 1000 * row["score"]} for row in rows if row["audit"] == "secrets"]
+    rows = [row for row in rows if row["audit"] == "power"] + wide
+    found = {r.organism: r for r in rank(rows, audits=AUDITS, knowledge="with base")}
+    assert found["bad"].named == "power"
+    assert max(found.values(), key=lambda r: r.suspicion).organism == "bad"
+
+
+def test_more_audits_make_the_same_score_less_suspicious() -> None:
+    assert of_several(0.01, 1) == pytest.approx(0.01)
+    assert of_several(0.01, 3) == pytest.approx(1 - 0.99**3)
+    assert of_several(1.0, 5) == 1.0
+    assert of_several(1e-18, 10) == pytest.approx(1e-17)  # no difference of near numbers
 
 
 def test_bases_are_never_compared() -> None:
