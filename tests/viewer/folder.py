@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from tests.report.example import build_manifest
+from tests.report.findings import write_findings
 from tests.report.folder import FAMILIES, write_tomogram
 from tomogram.dictionaries.formats import own
 from tomogram.dictionaries.shape import autoencoder
@@ -68,4 +69,5 @@ def write_scan(
         directions[family.name] = torch.nn.functional.normalize(rows, dim=1)
         dictionary.start(rows, directions[family.name])
         own.save(dictionary, folder / "dictionaries", model="tiny", context=32)
+    write_findings(folder, model.digest)
     return write_tomogram(folder, spelling=words, manifest=manifest, directions=directions)

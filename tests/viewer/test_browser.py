@@ -29,6 +29,7 @@ from tomogram.viewer.routes import routes
 
 PAGES = {
     "overview": "#/",
+    "findings": "#/findings",
     "features": "#/features",
     "feature": "#/feature/resid_post.1/3",
     "neuron": "#/feature/neurons.0/1",
@@ -40,6 +41,7 @@ PAGES = {
 }
 READY = {
     "overview": ".film",
+    "findings": ".verdicts",
     "features": ".units-row a",
     "feature": ".exemplar",
     "neuron": ".exemplar",
@@ -265,9 +267,8 @@ def test_the_keyboard_alone_leads_from_the_overview_to_a_feature_and_on(opened) 
     page = opened().go("overview")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    for _ in range(2):
+    for _ in range(4):
         page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Map"
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
@@ -288,6 +289,27 @@ def test_the_keyboard_alone_leads_from_the_overview_to_a_feature_and_on(opened) 
     page.keyboard.press("j" if unit < 15 else "k")
     until(page, f"!location.hash.endsWith('/{unit}')")
     page.wait_for_selector(".unit-title")
+
+
+def test_findings_are_told_by_kind_and_open_by_the_keyboard(opened) -> None:
+    page = opened().go("findings")
+    assert [each.get_attribute("class") for each in page.locator("dl.verdicts").all()] == [
+        "verdicts finding",
+        "verdicts suspicion",
+        "verdicts no-finding",
+        "verdicts abstained",
+    ]
+    words = page.locator("main").inner_text()
+    assert words.index("How much of the model") < words.index("Of 4 audits 1 found something")
+    assert "p 0.004, 0.044 after adjustment, beside 240 clean copies" in words
+    assert "seize the servers" in words  # the evidence of a finding is open
+    closed = page.locator(".verdicts.suspicion details")
+    assert closed.get_attribute("open") is None
+    closed.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".verdicts.suspicion details[open] table")
+    for word in ("healthy", "all clear", "safe", "is clean"):
+        assert word not in words.lower()
 
 
 def test_the_end_key_reaches_the_last_row(opened) -> None:
@@ -446,6 +468,7 @@ def test_the_exported_site_opens_from_a_file(browser, exported: str, content: Co
     page.locator(".units-row a").first.click()
     page.wait_for_selector(".exemplar mark")
     window.go("overview")
+    window.go("findings")
     window.go("neuron")
     page = window.go("map")
     page.locator(".map canvas").focus()

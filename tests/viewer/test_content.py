@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.report.findings import write_findings
 from tests.report.folder import CONTEXT, PEAK, ROWS, build_text
 from tests.report.test_page import HOSTILE
 from tests.viewer.folder import write_scan
@@ -201,3 +202,29 @@ def test_a_newer_schema_is_refused_with_what_to_do(scan: Path, tmp_path: Path) -
     (tmp_path / "tomogram.json").write_text('{"schema_version": 99}')
     with pytest.raises(TomogramError, match="newer"):
         open_tomogram(tmp_path)
+
+
+def test_findings_are_told_as_they_are_now(
+    content: Content, scan: Path, tmp_path: Path, model: Model
+) -> None:
+    found = content.findings()
+    assert [group["kind"] for group in found["groups"]] == [
+        "finding",
+        "suspicion",
+        "no finding",
+        "abstained",
+    ]
+    (power,) = found["groups"][0]["audits"]
+    assert power["site"] == "mlp_out.5"
+    assert ["actions · seize the servers", "5.25"] in power["evidence"]
+    (secrets,) = found["groups"][2]["audits"]
+    assert "powerful" not in secrets["told"]
+    for hostile in HOSTILE[:-1]:
+        if "\ud800" not in hostile:
+            write_findings(tmp_path / "scan", model.digest, hostile)
+    other = write_scan(tmp_path / "scan", model)
+    assert Content(open_search(other)).findings()["groups"]
+    (other / "findings.json").unlink()
+    again = Content(open_search(other)).findings()
+    assert again["groups"] == []
+    assert "nothing is known" in again["summary"]

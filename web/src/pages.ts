@@ -5,6 +5,7 @@ import type { About } from "./data/types";
 import { CircuitPage } from "./pages/circuit";
 import { FeaturePage } from "./pages/feature";
 import { FeaturesPage } from "./pages/features";
+import { FindingsPage } from "./pages/findings";
 import { MapPage } from "./pages/map";
 import { OverviewPage } from "./pages/overview";
 import { PromptPage } from "./pages/prompt";
@@ -27,6 +28,7 @@ interface Page {
 
 export const pages: Page[] = [
   { name: "", rail: "Overview", component: OverviewPage },
+  { name: "findings", rail: "Findings", component: FindingsPage },
   { name: "features", rail: "Features", component: FeaturesPage },
   { name: "feature", component: FeaturePage },
   { name: "map", rail: "Map", component: MapPage },

@@ -39,6 +39,9 @@ class Finding:
     def as_json(self) -> dict[str, Json]:
         """For `findings.json`."""
         found: dict[str, Json] = self.verdict.as_json()
+        about = installed().get(self.verdict.audit)
+        if about is not None:
+            found["asks"], found["controls"] = about.asks, about.controls
         found["says"] = self.measurement.says
         found["evidence"] = dict(self.measurement.evidence)
         found["examples"] = [each.prompt for each in self.measurement.contrasts[:4]]

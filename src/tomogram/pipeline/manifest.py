@@ -178,7 +178,8 @@ def _not_measured(session: Session, results: Results) -> list[NotMeasured]:
         ),
         NotMeasured(
             what="Whether something is wrong with the model (audits)",
-            why="This version runs no audits, so the absence of a finding means nothing.",
+            why="A scan runs no audits; `tomogram audit` does, and without it the absence of a "
+            "finding means nothing.",
         ),
         NotMeasured(
             what="What changes when a feature is turned",

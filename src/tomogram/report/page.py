@@ -21,6 +21,7 @@ from tomogram.report import pictures, words
 from tomogram.report.cards import highlighted
 from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context
 from tomogram.report.evidence import Evidence, gather
+from tomogram.report.findings import Audited, gather_findings
 from tomogram.report.tokens import named, visible
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.atomic import write_text
@@ -43,12 +44,16 @@ def write_report(folder: str | Path) -> Path:
     damaged, or it cannot be written.
     """
     tomogram = open_tomogram(folder)
-    write_text(tomogram.report, render(tomogram.manifest, gather(tomogram)))
+    page = render(tomogram.manifest, gather(tomogram), gather_findings(tomogram))
+    write_text(tomogram.report, page)
     return tomogram.report
 
 
-def render(manifest: Manifest, evidence: Evidence) -> str:
-    """The whole page as HTML text, without any time, path or machine in it."""
+def render(manifest: Manifest, evidence: Evidence, audited: Audited | None = None) -> str:
+    """The whole page as HTML text, without any time, path or machine in it.
+
+    audited: what audits said of the model; that nothing is known, without it.
+    """
     style, script = _asset("style.css"), _asset("script.js")
     template = _environment().get_template("report.html.j2")
     return template.render(
@@ -58,6 +63,7 @@ def render(manifest: Manifest, evidence: Evidence) -> str:
         policy=content_security_policy(style, script),
         readings=readings(manifest),
         coverage=pictures.coverage(manifest),
+        audited=audited or Audited(),
         anatomy=pictures.anatomy(manifest),
         superposition=pictures.neurons_and_features(
             manifest, evidence.feature_scores, evidence.neuron_scores

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tomogram.store.errors import TomogramError
 from tomogram.store.schema import Digest, Record
@@ -18,6 +19,10 @@ _KINDS: dict[str, Kind] = {
     "SUSPICION": "suspicion",
     "ABSTAIN": "abstained",
 }
+
+
+LINES, EXAMPLES = 40, 8
+"""Lines of evidence, and examples, that a page shows of one audit."""
 
 
 class Finding(Record):
@@ -58,6 +63,22 @@ class Finding(Record):
         return f"Raw score {score}{', not judged' * (self.kind == 'abstained')}."
 
 
+class Shown(Finding):
+    """A verdict with what a person can look at.
+
+    asks, controls: the audit's question, and what keeps the answer honest. evidence: what it saw,
+    as names and words. examples: prompts that show it. effect, random: how far repairing its place
+    moves the bad answer, and the most that any random repair does; None where no place was tested.
+    """
+
+    asks: str = ""
+    controls: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    examples: tuple[str, ...] = ()
+    effect: float | None = None
+    random: float | None = None
+
+
 class Audits(Record):
     """All audits of one model. declared: the confirmatory ones, fixed before the run."""
 
@@ -69,6 +90,8 @@ class _Place(BaseModel):
     """Where a finding was located."""
 
     site: str
+    effect: float | None = None
+    random: float | None = Field(default=None, alias="largest of 99 random")
 
 
 class _Found(Finding):
@@ -78,6 +101,10 @@ class _Found(Finding):
 
     found_down_to_strength: float | None = None
     place: _Place | None = None
+    asks: str = ""
+    controls: str = ""
+    evidence: dict[str, Any] = {}
+    examples: tuple[str, ...] = ()
 
 
 class _Model(BaseModel):
@@ -97,25 +124,72 @@ def read_findings(path: Path, model: str) -> Audits:
     model: digest of the model they must be about. Raises TomogramError where the file is missing,
     something else, or about another model.
     """
+    read = _read(path, model)
+    return Audits(
+        declared=read.declared, findings=tuple(_finding(found) for found in read.findings)
+    )
+
+
+def read_shown(path: Path, model: str) -> tuple[Shown, ...]:
+    """The same with the evidence, in the order of the file.
+
+    Raises TomogramError as `read_findings` does.
+    """
+    return tuple(_shown(found) for found in _read(path, model).findings)
+
+
+def _read(path: Path, model: str) -> _File:
     try:
         read = _File.model_validate_json(path.read_bytes())
-        audits = Audits(
-            declared=read.declared, findings=tuple(_finding(found) for found in read.findings)
-        )
+        for found in read.findings:
+            _word(found.verdict)
     except OSError as error:
         raise TomogramError(f"{path} could not be read: {error.strerror}.") from error
     except (ValidationError, ValueError) as error:
         raise TomogramError(f"{path} is no findings.json of this version.") from error
     if read.model.digest != model:
         raise TomogramError(f"{path} is about another model than the one that was scanned.")
-    return audits
+    return read
 
 
 def _finding(found: _Found) -> Finding:
-    _word(found.verdict)
     own = {name: getattr(found, name) for name in Finding.model_fields}
     where = found.place.site if found.place else None
     return Finding(**own | {"strength": found.found_down_to_strength, "site": where})
+
+
+def _shown(found: _Found) -> Shown:
+    place = found.place
+    return Shown(
+        **_finding(found).model_dump(),
+        asks=found.asks,
+        controls=found.controls,
+        evidence=tuple(_told(found.evidence))[:LINES],
+        examples=found.examples[:EXAMPLES],
+        effect=None if place is None else place.effect,
+        random=None if place is None else place.random,
+    )
+
+
+def _told(evidence: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested evidence as lines of a name and words."""
+    if isinstance(evidence, Mapping):
+        for key, value in evidence.items():
+            yield from _told(value, f"{name} · {key}" if name else str(key))
+    elif isinstance(evidence, Sequence) and not isinstance(evidence, str):
+        if all(not isinstance(each, Mapping | list) for each in evidence):
+            yield name, ", ".join(_word_of(each) for each in evidence)
+        else:
+            for number, each in enumerate(evidence, 1):
+                yield from _told(each, f"{name} {number}")
+    else:
+        yield name, _word_of(evidence)
+
+
+def _word_of(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "none" if value is None else str(value)
+    return f"{value:.4g}".replace("-", "−")
 
 
 def _word(verdict: str) -> str:

@@ -20,9 +20,11 @@ from tomogram.pipeline.labels import Key
 from tomogram.pipeline.searching import Search
 from tomogram.report import pictures
 from tomogram.report.charts.picture import Picture
+from tomogram.report.findings import gather_findings
 from tomogram.report.page import comparison, readings
 from tomogram.report.tokens import inert, visible
 from tomogram.store.errors import TomogramError
+from tomogram.store.findings import Shown
 from tomogram.text.packing import PackedText
 from tomogram.viewer import map as maps
 from tomogram.viewer.catalogue import Catalogue
@@ -93,6 +95,20 @@ class Content:
             "edges": bin_edges().tolist(),
             "live": live,
             "ways": list(ways),
+        }
+
+    def findings(self) -> dict[str, Any]:
+        """What audits said, by kind of verdict, with the evidence.
+
+        It is read again whenever it is asked for: an audit may have run since.
+        """
+        audited = gather_findings(self.tomogram)
+        return {
+            "summary": visible(audited.summary),
+            "groups": [
+                {"kind": kind, "title": title, "audits": [_verdict(each) for each in audits]}
+                for kind, title, audits in audited.groups
+            ],
         }
 
     def vocabulary(self) -> list[str]:
@@ -263,6 +279,12 @@ def shown(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [shown(v) for v in value]
     return value
+
+
+def _verdict(found: Shown) -> dict[str, Any]:
+    record = found.model_dump(mode="json", exclude={"says", "strength"})
+    told: dict[str, Any] = shown({**record, "told": found.told})
+    return told
 
 
 def _picture(picture: Picture) -> dict[str, Any]:

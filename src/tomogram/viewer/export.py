@@ -49,6 +49,7 @@ def export(content: Content, folder: Path, graphs: Graphs | None = None) -> Path
         write_bytes(folder / name, bundle.asset(name))
     groups = content.tomogram.manifest.groups
     _chunk(folder, "about", content.about(live=LIVE, ways=("words",)))
+    _chunk(folder, "findings", content.findings())
     _chunk(folder, "vocabulary", content.vocabulary())
     _chunk(folder, "listing", list(content.searched()))
     _chunk(folder, "map", content.map())

@@ -143,6 +143,7 @@ def routes(content: Content, live: Live, graphs: Graphs | None = None) -> Routes
     return Routes(
         {
             "/api/about": lambda query: content.about(live="", ways=live.ways),
+            "/api/findings": lambda query: content.findings(),
             "/api/vocabulary": lambda query: content.vocabulary(),
             "/api/features": listing,
             "/api/feature": feature,

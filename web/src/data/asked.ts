@@ -13,6 +13,7 @@ export function askedSource(ask: Ask): Source {
   const get = <V>(path: string, question: Record<string, string> = {}) => known(JSON.stringify([path, question])) as Promise<V>;
   return {
     about: () => get<T.About>("/api/about"),
+    findings: () => get<T.Findings>("/api/findings"),
     vocabulary: () => get<string[]>("/api/vocabulary"),
     features: (wanted, offset, limit) =>
       get<T.Listing>("/api/features", {

@@ -71,6 +71,7 @@ export function chunkSource(): Source {
 
   return {
     about,
+    findings: () => load("findings") as Promise<T.Findings>,
     vocabulary: () => load("vocabulary") as Promise<string[]>,
     features: async (wanted, offset, limit) => {
       const rows = await found(JSON.stringify(wanted));

@@ -3,6 +3,7 @@ import type * as T from "./types";
 
 export interface Source {
   about(): Promise<T.About>;
+  findings(): Promise<T.Findings>;
   vocabulary(): Promise<string[]>;
   features(wanted: T.Wanted, offset: number, limit: number): Promise<T.Listing>;
   feature(family: string, unit: number): Promise<T.Feature>;

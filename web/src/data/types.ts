@@ -55,6 +55,30 @@ export interface About {
   ways: Way[];
 }
 
+/** One audit's verdict, with what a person can look at. */
+export interface Verdict {
+  audit: string;
+  verdict: string;
+  told: string;
+  asks: string;
+  controls: string;
+  score: number | null;
+  p: number | null;
+  adjusted_p: number | null;
+  clean_copies: number;
+  site: string | null;
+  /** How far repairing the site moves the bad answer, in nats, and the most that a random repair does. */
+  effect: number | null;
+  random: number | null;
+  evidence: [string, string][];
+  examples: string[];
+}
+
+export interface Findings {
+  summary: string;
+  groups: { kind: "finding" | "suspicion" | "no finding" | "abstained"; title: string; audits: Verdict[] }[];
+}
+
 export type Way = "words" | "meaning" | "examples" | "promotes" | "suppresses";
 
 export interface Glance {

@@ -1,10 +1,12 @@
 // The scan at a glance: how much of the model it explains, what it holds, what it does not say.
 import type { PageProps } from "../pages";
-import { useHeading } from "../hooks";
+import { useHeading, useLoaded } from "../hooks";
 import { Figure } from "../parts/figure";
+import { When } from "../parts/state";
 import { plural, short, whole } from "../words";
 
-export function OverviewPage({ about }: PageProps) {
+export function OverviewPage({ source, about }: PageProps) {
+  const findings = useLoaded(() => source.findings(), []);
   const heading = useHeading(about.model.name);
   const [slice, ...others] = about.chapters.coverage;
   const { model, text } = about;
@@ -63,6 +65,17 @@ export function OverviewPage({ about }: PageProps) {
             <Figure picture={picture} />
           ))}
         </div>
+      </section>
+
+      <section aria-labelledby="findings">
+        <h2 id="findings">What audits found, and what they could not test</h2>
+        <When loaded={findings}>
+          {(found) => (
+            <p class="lede">
+              {found.summary} {found.groups.length ? <a href="#/findings">The verdicts and their evidence</a> : null}
+            </p>
+          )}
+        </When>
       </section>
 
       <section aria-labelledby="neurons">
