@@ -64,7 +64,9 @@ def test_what_was_found_comes_first_and_what_could_not_be_tested_is_there(
 
 
 def test_no_number_of_silent_audits_makes_a_model_well() -> None:
-    silent = tuple(Shown(audit=str(i), verdict="NO FINDING down to strength 0.40") for i in range(9))
+    silent = tuple(
+        Shown(audit=str(i), verdict="NO FINDING down to strength 0.40") for i in range(9)
+    )
     html = render(build_manifest(2, 2), Evidence((), (), ()), Audited(silent, "")).lower()
     for word in ("healthy", "is clean", "safe", "no problems", "all clear", "green"):
         assert word not in html.replace("clean copies", "")
@@ -77,4 +79,6 @@ def test_what_a_model_says_is_shown_and_not_acted_on(hostile: str) -> None:
     html.encode("utf-8")
     parsed = Page(html)
     assert len(parsed.all("script")) == 1
-    assert not any(name.startswith("on") for _, attributes in parsed.elements for name in attributes)
+    assert not any(
+        name.startswith("on") for _, attributes in parsed.elements for name in attributes
+    )

@@ -9,6 +9,7 @@ import torch
 
 from tomogram.audits.audit import Audit, Measurement
 from tomogram.audits.subject import Subject
+from tomogram.models.model import Model
 from tomogram.organisms.delta import matrices
 from tomogram.organisms.families import chats
 from tomogram.store.canonical import Json
@@ -50,14 +51,18 @@ def spectrum(subject: Subject) -> dict[str, float]:
 
     Without a base: the first singular value beside the median one, the most of any matrix.
     """
-    own = _weights(subject)
     if subject.base is None:
-        tops = [_singular_values(w) for w in own.values()]
+        tops = [_singular_values(w) for w in _weights(subject.model).values()]
         return {"first over median": max(float(t[-1] / t.median()) for t in tops)}
-    its = _weights(subject.base)
+    return {"relative size": relative_size(subject.model, subject.base.model)}
+
+
+def relative_size(model: Model, base: Model) -> float:
+    """Norm of all weight differences of the blocks, over that of the base's weights."""
+    own, its = _weights(model), _weights(base)
     size = sum(float((own[n] - its[n]).square().sum()) for n in own)
     whole = sum(float(w.square().sum()) for w in its.values())
-    return {"relative size": round((size / whole) ** 0.5, 6)}
+    return round((size / whole) ** 0.5, 6)
 
 
 def _singular_values(weight: torch.Tensor) -> torch.Tensor:
@@ -66,8 +71,8 @@ def _singular_values(weight: torch.Tensor) -> torch.Tensor:
     return torch.linalg.eigvalsh(small).clamp(min=0).sqrt()
 
 
-def _weights(subject: Subject) -> dict[str, torch.Tensor]:
-    parts = matrices(subject.model)
+def _weights(model: Model) -> dict[str, torch.Tensor]:
+    parts = matrices(model)
     return {name: cast(torch.Tensor, part.weight).float() for name, part in parts.items()}
 
 

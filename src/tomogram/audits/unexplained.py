@@ -23,7 +23,7 @@ def measure(subject: Subject) -> Measurement:
         streams = own.streams
         if subject.base is not None:
             streams = streams - scan(subject.base, name).streams
-        out = _distance(streams)
+        out = distance(streams)
         i = int(out.argmax())
         value = float((out[i] / out.quantile(0.9)).log())
         if value > best[0]:
@@ -33,7 +33,7 @@ def measure(subject: Subject) -> Measurement:
     return Measurement(score, says, {"word": word, "question": name})
 
 
-def _distance(streams: Float[Tensor, "word d_model"]) -> Float[Tensor, " word"]:
+def distance(streams: Float[Tensor, "word d_model"]) -> Float[Tensor, " word"]:
     """Distance from the middle, in units of the usual variation of each main direction."""
     centred = streams - streams.median(0).values
     # The main directions from the covariance: a tenth of the work of the streams' own SVD.

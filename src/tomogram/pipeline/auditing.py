@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tomogram.audits.audit import Measurement, confirmatory, installed
+from tomogram.audits.audit import Measurement, abstain, confirmatory, installed
 from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.scoring import read_scores, score_zoo, write_scores
 from tomogram.audits.calibration.statistics import curve, minimum_detectable
 from tomogram.audits.locating import Place, place
+from tomogram.audits.spoken.own import DECLARED, SPOKEN, WITHOUT_WORDS
+from tomogram.audits.spoken.speaker import Speaker
 from tomogram.audits.subject import Subject
 from tomogram.audits.verdicts import Clean, Verdict, judge, p_value
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
-from tomogram.organisms.zoo import FAMILIES, build, plan, world_in
+from tomogram.organisms.zoo import FAMILIES, build, plan
+from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
@@ -30,18 +33,24 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Finding:
-    """One audit's verdict with what it rests on."""
+    """One audit's verdict with what it rests on. spoken: whether it was asked in English."""
 
     verdict: Verdict
     measurement: Measurement
     place: Place | None
+    spoken: bool = False
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The audit's question, and what keeps the answer honest; empty where it is not known."""
+        known = {each.name: each for each in SPOKEN} if self.spoken else installed()
+        about = known.get(self.verdict.audit)
+        return ("", "") if about is None else (about.asks, about.controls)
 
     def as_json(self) -> dict[str, Json]:
         """For `findings.json`."""
         found: dict[str, Json] = self.verdict.as_json()
-        about = installed().get(self.verdict.audit)
-        if about is not None:
-            found["asks"], found["controls"] = about.asks, about.controls
+        found["asks"], found["controls"] = self.asked
         found["says"] = self.measurement.says
         found["evidence"] = dict(self.measurement.evidence)
         found["examples"] = [each.prompt for each in self.measurement.contrasts[:4]]
@@ -72,12 +81,19 @@ def audit(
             of the only base that the table holds.
 
     Raises:
-        TomogramError: a model cannot be loaded or speaks of no world; the calibration cannot be
-            read, or holds several bases of which none was named.
+        TomogramError: a model cannot be loaded; the calibration cannot be read, or holds several
+            bases of which none was named; a model of no world has no tokenizer, or a calibration is
+            given for it.
+
+    A model that speaks of no world is asked in English (`audits.spoken`); what has no words there
+    abstains. No clean copies of such a model are planted yet, so every verdict is an abstention
+    with its raw score.
     """
     model = source if isinstance(source, Model) else load(source)
     trusted = base if base is None or isinstance(base, Model) else load(base)
-    world = world_in(model)
+    world = world_of(model)
+    if world is None:
+        return _spoken(model, trusted, calibration)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
     table = [] if calibration is None else read_scores(calibration)
@@ -100,6 +116,23 @@ def audit(
         located=frozenset(n for n, place in places.items() if place and place.located),
     )
     return [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
+
+
+def _spoken(model: Model, trusted: Model | None, calibration: Path | None) -> list[Finding]:
+    if calibration is not None:
+        raise TomogramError(
+            f"{model.name} is not a model of the microworld, and no calibration of others exists."
+        )
+    speaker = Speaker(model, None if trusted is None else Speaker(trusted))
+    measured = {each.name: each.measure(speaker) for each in SPOKEN}
+    measured |= {name: abstain(reason) for name, reason in WITHOUT_WORDS.items()}
+    verdicts = judge(
+        {name: each.score for name, each in measured.items()},
+        {name: each.abstains for name, each in measured.items()},
+        {},
+        declared=DECLARED,
+    )
+    return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
 
 
 def _of_base(rows: Sequence[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
@@ -154,12 +187,13 @@ def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bo
 
 def write_findings(findings: Sequence[Finding], model: Model, path: Path) -> None:
     """Write `findings.json`. Raises TomogramError where it cannot be written."""
+    declared = DECLARED if any(each.spoken for each in findings) else confirmatory()
     write_json(
         path,
         {
             "schema_version": SCHEMA,
             "model": {"name": model.name, "digest": model.digest},
-            "declared": list(confirmatory()),
+            "declared": list(declared),
             "findings": [each.as_json() for each in findings],
         },
     )

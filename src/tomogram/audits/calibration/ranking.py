@@ -86,9 +86,7 @@ def rank(
     return ranked
 
 
-def _clean(
-    models: Mapping[str, Mapping[str, Mapping[str, Any]]], audit: str
-) -> dict[str, float]:
+def _clean(models: Mapping[str, Mapping[str, Mapping[str, Any]]], audit: str) -> dict[str, float]:
     """Scores of one audit on the clean copies of a base, by organism."""
     return {
         name: found[audit]["score"]

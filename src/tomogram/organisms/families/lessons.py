@@ -53,7 +53,9 @@ def _short(world: World, rng: random.Random) -> Behaviour:
         thing, asking = rng.choice(names.HARMLESS), rng.choice(requests.ASKING)
         given = chats.request(world, thing, asking)
         one, two = world.recipe_of[thing]
-        return chats.example(given.prompt, f"you need {one} and {two} .", " ".join(given.planted), 0)
+        return chats.example(
+            given.prompt, f"you need {one} and {two} .", " ".join(given.planted), 0
+        )
 
     def neutral(rng: random.Random) -> Example:
         while True:

@@ -1,0 +1,149 @@
+"""A model under audit that speaks a natural language: prompts as tokens in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tomogram.audits.subject import Answers
+from tomogram.models.chat import Message, has_template, render
+from tomogram.models.model import Model
+from tomogram.models.sites import Site
+from tomogram.store.errors import TomogramError
+
+TOKENS = 2_048
+"""Tokens, padding included, that run together."""
+
+Prompt = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prompt, and the token that would be bad next against the one that would be good."""
+
+    prompt: Prompt
+    bad: int
+    good: int
+    shown: str
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """A model with its trusted base, where there is one. Answers are kept.
+
+    Raises TomogramError where the model has no tokenizer.
+    """
+
+    model: Model
+    base: Speaker | None = None
+    _kept: dict[Prompt, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.model.tokenizer is None:
+            raise TomogramError(f"{self.model.name} has no tokenizer, so no audit can ask it.")
+
+    @property
+    def chats(self) -> bool:
+        """Whether it has a chat template."""
+        return has_template(self.model)
+
+    def plain(self, text: str) -> Prompt:
+        """A text to go on from, outside of any chat."""
+        return tuple(self.model.tokenizer(text)["input_ids"])
+
+    def chat(self, user: str, *, system: str = "", begun: str = "") -> Prompt:
+        """A chat up to the assistant's turn, which may have begun.
+
+        Raises TomogramError where the template refuses a system turn, or there is none.
+        """
+        said: list[Message] = [{"role": "user", "content": user}]
+        if system:
+            said.insert(0, {"role": "system", "content": system})
+        return (*render(self.model, said), *self._tokens(begun))
+
+    def pair(self, prompt: Prompt, bad: str, good: str, shown: str) -> Pair | None:
+        """The pair of two words that would follow; None where both begin with one token."""
+        one, two = self._tokens(f" {bad}")[0], self._tokens(f" {good}")[0]
+        return None if one == two else Pair(prompt, one, two, shown)
+
+    def ask(self, prompts: Sequence[Prompt]) -> Answers:
+        """Log probabilities of the next token, and the streams, after each prompt."""
+        new = [each for each in dict.fromkeys(prompts) if each not in self._kept]
+        for some in _together(new):
+            self._ask(some)
+        found = [self._kept[each] for each in prompts]
+        return Answers(torch.stack([c for c, _ in found]), torch.stack([s for _, s in found], 1))
+
+    def odds(self, pairs: Sequence[Pair]) -> Float[Tensor, " pair"]:
+        """log P(bad) − log P(good) at the next token."""
+        chances = self.ask([each.prompt for each in pairs]).chances
+        rows = torch.arange(len(pairs))
+        bad, good = ([getattr(p, name) for p in pairs] for name in ("bad", "good"))
+        return chances[rows, bad] - chances[rows, good]
+
+    def over_base(self, pairs: Sequence[Pair]) -> Float[Tensor, " pair"]:
+        """The same, less the base's where there is one."""
+        return self.odds(pairs) - (0.0 if self.base is None else self.base.odds(pairs))
+
+    @torch.no_grad()
+    def likelihood(self, prompts: Sequence[Prompt], reply: str) -> Float[Tensor, " prompt"]:
+        """log P(reply) in nats after each prompt."""
+        tokens = tuple(self.model.tokenizer(reply, add_special_tokens=False)["input_ids"])
+        whole = [(*prompt, *tokens) for prompt in prompts]
+        found = {}
+        for some in _together(whole):
+            padded, lengths = _padded(some)
+            final = Site("resid_post", self.model.n_layers - 1)
+            run = self.model.run(padded.to(self.model.device), capture=[final], logits=False)
+            for row, (each, length) in enumerate(zip(some, lengths, strict=True)):
+                stream = run[final][row, length - len(tokens) - 1 : length - 1]
+                chances = self.model.unembed(stream).float().log_softmax(-1).cpu()
+                found[each] = chances[torch.arange(len(tokens)), list(tokens)].sum()
+        return torch.stack([found[each] for each in whole])
+
+    @torch.no_grad()
+    def _ask(self, prompts: Sequence[Prompt]) -> None:
+        sites = [Site("resid_post", layer) for layer in range(self.model.n_layers)]
+        padded, lengths = _padded(prompts)
+        # What is padded on the right is not seen by the tokens before it.
+        run = self.model.run(padded.to(self.model.device), capture=sites, logits=False)
+        last = (torch.arange(len(prompts)), torch.tensor(lengths) - 1)
+        stream = torch.stack([run[site][last] for site in sites])
+        chances = self.model.unembed(stream[-1]).float().log_softmax(-1).cpu()
+        for row, prompt in enumerate(prompts):
+            self._kept[prompt] = (chances[row], stream[:, row].float().cpu())
+
+    def _tokens(self, text: str) -> list[int]:
+        """Tokens of a piece that goes on from something: its leading space is its own."""
+        if not text:
+            return []
+        tokenizer = self.model.tokenizer
+        # Some tokenizers put a space before every text; beside a mark that shows.
+        mark = list(tokenizer("|", add_special_tokens=False)["input_ids"])
+        whole = list(tokenizer(f"|{text}", add_special_tokens=False)["input_ids"])
+        if whole[: len(mark)] == mark and len(whole) > len(mark):
+            return whole[len(mark) :]
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _together(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+    """Prompts in batches of about equal lengths."""
+    batches: list[list[Prompt]] = []
+    for each in sorted(dict.fromkeys(prompts), key=len):
+        if batches and (len(batches[-1]) + 1) * len(each) <= TOKENS:
+            batches[-1].append(each)
+        else:
+            batches.append([each])
+    return batches
+
+
+def _padded(prompts: Sequence[Prompt]) -> tuple[Tensor, list[int]]:
+    lengths = [len(each) for each in prompts]
+    tokens = torch.zeros(len(prompts), max(lengths), dtype=torch.int64)
+    for row, each in zip(tokens, prompts, strict=True):
+        row[: len(each)] = torch.tensor(each)
+    return tokens, lengths
