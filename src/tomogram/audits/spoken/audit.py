@@ -1,4 +1,4 @@
-"""What an audit of a natural language is: the same as `audits.audit.Audit`, asked of a `Speaker`."""
+"""What an audit of a natural language is: as `audits.audit.Audit`, asked of a `Speaker`."""
 
 from __future__ import annotations
 
