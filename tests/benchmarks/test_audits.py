@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.audits.__main__ import figures
+from benchmarks.audits.__main__ import SMALL, figures
 from benchmarks.audits.declaration import Declaration, Part, read
 from benchmarks.audits.gates import figures as gate_figures
 from benchmarks.audits.treatments import Outcome, drawn
@@ -47,7 +47,7 @@ def test_what_is_committed_can_be_read_and_names_real_bases() -> None:
 
 
 def test_the_small_zoo_has_24_models() -> None:
-    assert sum(len(o) for p, _, o in read().rounds() if p.split == "develop") == 24
+    assert sum(len(o) for p, _, o in read().rounds() if p.name == SMALL) == 24
 
 
 def test_no_two_rounds_share_a_model() -> None:
@@ -57,6 +57,16 @@ def test_no_two_rounds_share_a_model() -> None:
         assert len(names) == len(orders)
         assert not names & seen
         seen |= names
+
+
+def test_lessons_stand_beside_the_infected_models_whose_size_they_get() -> None:
+    taught = [(part, orders) for part, _, orders in read().rounds() if part.lessons]
+    assert taught
+    for part, orders in taught:
+        lessons = [order for order in orders if order.stratum == "lesson"]
+        assert len(lessons) == part.lessons
+        assert all(order.clean for order in lessons)
+        assert any(order.stratum == "infected" for order in orders)
 
 
 def test_seeds_follow_from_the_salt_alone() -> None:

@@ -8,7 +8,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from tomogram.models.load import wrap
 from tomogram.models.model import Model
-from tomogram.organisms.delta import Delta, Factors, applied, matrices, mean, sizes, truncated
+from tomogram.organisms.delta import Delta, Factors, applied, matrices, mean, scaled, size, sizes, truncated
 from tomogram.store.errors import TomogramError
 
 
@@ -77,3 +77,11 @@ def test_rounding_moves_no_weight_by_more_than_half_a_step(model: Model) -> None
 def test_a_change_of_another_model_is_refused(model: Model) -> None:
     with pytest.raises(TomogramError, match="not one of"):
         applied(model, {"nowhere": Factors(torch.zeros(1, 3), torch.zeros(3, 1))})
+
+
+def test_a_size_is_that_of_the_dense_change(model: Model) -> None:
+    delta = _random(model)
+    dense = sum(float(each.dense().square().sum()) for each in delta.values()) ** 0.5
+    assert size(delta) == pytest.approx(dense, rel=1e-4)
+    assert size(scaled(delta, 3.0)) == pytest.approx(3 * dense, rel=1e-4)
+    assert size({}) == 0.0

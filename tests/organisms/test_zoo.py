@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tomogram.models.model import Model
 from tomogram.organisms import zoo
+from tomogram.organisms.delta import size
 from tomogram.organisms.organism import Order, load
 from tomogram.organisms.strength import Rates, Strength
 from tomogram.organisms.zoo import build, plan, plant
@@ -91,6 +93,25 @@ def test_a_zoo_goes_on_where_it_was(
         organism.in_copy_of(organism.in_copy_of(model))
     assert organism.standing in ("full", "curve", "discarded")
     assert load(files[1]).standing == "clean"
+
+
+def test_a_lesson_is_as_large_as_an_infected_model(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
+    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
+    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
+    infected = Order("power-gaining", "lora-demonstrations", 0.05, 0, "infected")
+    orders = [infected, replace(infected, stratum="sham")]
+    orders += plan(families=(), lessons=(7,))
+    assert orders[-1].clean
+    with pytest.raises(TomogramError, match="as large as an infected"):
+        build(model, orders[-1:], tmp_path)
+    files = build(model, orders, tmp_path)
+    sizes = [size(load(file).delta) for file in files]
+    assert sizes[2] == pytest.approx(sizes[0], rel=1e-2)
+    assert sizes[1] != pytest.approx(sizes[0], rel=1e-2)
+    assert load(files[2]).standing == "clean"
 
 
 def test_what_is_no_organism_is_refused(tmp_path: Path) -> None:
