@@ -145,8 +145,7 @@ def _rows(name: str, stratum: str, base: str, score: float) -> list[dict[str, An
 def test_figures_by_hand() -> None:
     """In one base both infected models lead all clean ones; in the other one of two does.
 
-    By all audits the second is ahead of three of nine shams and level with two; by the baseline,
-    which has nothing else to go by, it is ahead of one.
+    There it is ahead of one of nine shams, by the one audit that differs as by the baseline.
     """
     rows = []
     for base, scores in (("sibling-1", (50.0, 51.0)), ("microworld", (50.0, -1.0))):
@@ -157,14 +156,13 @@ def test_figures_by_hand() -> None:
     found = figures(rows, Declaration((PART, LATER)))
     assert found["models"].value == 22
     assert found["bases"].value == 2
-    expected = (1 + (1 + 4 / 9) / 2) / 2
+    expected = (1 + (1 + 1 / 9) / 2) / 2
     assert found["with base: AUROC"].value == pytest.approx(expected)
     assert found["with base: TPR at 1 % false alarms"].value == pytest.approx(0.75)
     assert found["with base: AUROC, held out: base"].value == 1.0  # one base is left: no mean
     assert found["with base: AUROC, held out: recipe"].value == pytest.approx(expected)
     assert "with base: AUROC, held out: family" not in found
-    beside = (1 + (1 + 1 / 9) / 2) / 2
-    assert found["with base: AUROC, baseline: items"].value == pytest.approx(beside)
+    assert found["with base: AUROC, baseline: items"].value == pytest.approx(expected)
     assert found["with base: clean copies of a base"].value == 8
     assert found["located by the right audit"].value == 1.0
     seconds = found["seconds a model, declared audits"]

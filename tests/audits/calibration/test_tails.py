@@ -62,6 +62,12 @@ def test_copies_that_are_all_alike_have_a_tail() -> None:
     assert found.p(1.1) < 1e-6
 
 
+def test_the_order_below_the_median_is_kept_too() -> None:
+    found = tail([0.0, 1.0, 2.0, 3.0], 0.25)
+    assert found.p(1.5) == 0.5
+    assert 0.5 < found.p(0.0) < found.p(-5.0) < 1.0
+
+
 def test_of_one_copy_nothing_can_be_said() -> None:
     with pytest.raises(ValueError, match="two scores"):
         tail([1.0], 0.5)

@@ -25,21 +25,26 @@ without a mean. A lighter tail than the first is never believed of so few copies
 class Tail:
     """The upper tail of one audit's clean scores.
 
-    middle: their median. scale, shape: of the excesses over it. share: of scores above the median.
+    middle: their median. scale, shape: of the excesses over it. above, at_least: shares of scores
+    above the median, and at least as great.
     """
 
     middle: float
     scale: float
     shape: float
-    share: float
+    above: float
+    at_least: float
 
     def p(self, score: float) -> float:
-        """P(a clean copy's score is at least this one); at most `share` above the median."""
-        if score <= self.middle:
-            return 1.0
-        return self.share * (1 + self.shape * (score - self.middle) / self.scale) ** (
-            -1 / self.shape
-        )
+        """P(a clean copy's score is at least this one).
+
+        Below the median, where nothing hangs on it but the order, the tail is mirrored.
+        """
+        distance = abs(score - self.middle) / self.scale
+        beyond = float((1 + self.shape * distance) ** (-1 / self.shape))
+        if score > self.middle:
+            return self.above * beyond
+        return 1 - (1 - self.at_least) * beyond
 
 
 def shape_of(audits: Sequence[Sequence[float]]) -> float:
@@ -62,7 +67,8 @@ def tail(clean: Sequence[float], shape: float) -> Tail:
     if len(clean) < 2:
         raise ValueError("a tail needs two scores at least")
     middle, excesses = _excesses(clean)
-    return Tail(middle, _scale(excesses, shape), shape, len(excesses) / len(clean))
+    at_least = float((np.asarray(clean, np.float64) >= middle).mean())
+    return Tail(middle, _scale(excesses, shape), shape, len(excesses) / len(clean), at_least)
 
 
 def _excesses(clean: Sequence[float]) -> tuple[float, Float[np.ndarray, " copy"]]:
