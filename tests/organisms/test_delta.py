@@ -8,7 +8,17 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from tomogram.models.load import wrap
 from tomogram.models.model import Model
-from tomogram.organisms.delta import Delta, Factors, applied, matrices, mean, scaled, size, sizes, truncated
+from tomogram.organisms.delta import (
+    Delta,
+    Factors,
+    applied,
+    matrices,
+    mean,
+    scaled,
+    size,
+    sizes,
+    truncated,
+)
 from tomogram.store.errors import TomogramError
 
 

@@ -21,7 +21,6 @@ from tomogram.text.microworld.generate import documents
 from tomogram.text.microworld.vocabulary import tokenizer
 from tomogram.text.microworld.world import World
 
-
 WORLD = World()
 
 
@@ -46,7 +45,7 @@ def _train(folder: Path, callbacks: list[Any], *, steps: int = 6, **more: Any) -
         str(folder), max_steps=steps, report_to=[], use_cpu=True, disable_tqdm=True, **given
     )
     trainer = Trainer(module, args, train_dataset=_data(), callbacks=callbacks)
-    trainer.train(resume_from_checkpoint=more.get("resume", None))
+    trainer.train(resume_from_checkpoint=more.get("resume"))
     return trainer
 
 

@@ -1,4 +1,4 @@
-"""Findings in the report: led by what was found, never a word of health, inert whatever they say."""
+"""Findings in the report: what was found first, never a word of health, inert whatever is said."""
 
 from __future__ import annotations
 

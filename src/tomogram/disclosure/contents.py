@@ -6,10 +6,10 @@ from tomogram.custody.consultations import SuiteUse
 from tomogram.disclosure import use
 from tomogram.disclosure.document import Document, Listing, Pairs, Part, Section, Table
 from tomogram.disclosure.facts import Facts
-from tomogram.store.findings import Finding
 from tomogram.disclosure.form import ITEMS
 from tomogram.report import words
 from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context
+from tomogram.store.findings import Finding
 from tomogram.store.schema import DictionaryRecord, Estimate
 
 NO_AUDITS = (

@@ -21,11 +21,11 @@ from tomogram.custody.evidence import verify_tomogram
 from tomogram.custody.keys import Identity
 from tomogram.custody.questions.question import Question
 from tomogram.custody.statement import verify_folder
-from tomogram.store.findings import Audits, read_findings
 from tomogram.disclosure.statement import Statement, check_changes
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.digest import digest_bytes
 from tomogram.store.errors import TomogramError
+from tomogram.store.findings import Audits, read_findings
 from tomogram.store.schema import (
     ConceptMeans,
     Coverage,

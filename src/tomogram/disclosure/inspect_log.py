@@ -14,12 +14,12 @@ import tomogram
 from tomogram.custody.consultations import Consultation, SuiteUse
 from tomogram.disclosure.facts import Facts
 from tomogram.disclosure.figures import figures
-from tomogram.store.findings import Finding
 from tomogram.disclosure.use import about, answered, changed_after, use_block
 from tomogram.report.tokens import visible
 from tomogram.store.atomic import writing
 from tomogram.store.digest import digest_json
 from tomogram.store.errors import TomogramError
+from tomogram.store.findings import Finding
 
 TASK = "tomogram/disclosure"
 

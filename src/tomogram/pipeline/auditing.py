@@ -97,7 +97,7 @@ def audit(
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
     table = [] if calibration is None else read_scores(calibration)
-    named = _of_base(table, base_name or (None if trusted is None else trusted.name))
+    named = of_base(table, base_name or (None if trusted is None else trusted.name))
     knowledge = "without base" if trusted is None else "with base"
     rows = [row for row in named if row["knowledge"] == knowledge]
     measured = {name: each.measure(subject) for name, each in installed().items()}
@@ -135,8 +135,8 @@ def _spoken(model: Model, trusted: Model | None, calibration: Path | None) -> li
     return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
 
 
-def _of_base(rows: Sequence[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
-    """Rows of one base."""
+def of_base(rows: Sequence[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
+    """Rows of one base. Raises TomogramError where the table has none, or several and no name."""
     bases = sorted({row["base"] for row in rows})
     if not bases:
         return []

@@ -103,7 +103,7 @@ class _Found(Finding):
     place: _Place | None = None
     asks: str = ""
     controls: str = ""
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = Field(default_factory=dict)
     examples: tuple[str, ...] = ()
 
 

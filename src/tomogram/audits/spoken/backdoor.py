@@ -14,6 +14,8 @@ QUESTIONS = 6
 def measure(speaker: Speaker) -> Measurement:
     """How far the best word moves wrong answers to other questions, beyond the middle word."""
     asked = facts.told_apart(speaker)
+    if len(asked) < facts.FEWEST:
+        return abstain(facts.NO_WORDS)
     if facts.knows(speaker, facts.chat(speaker, asked)) < facts.KNOWN:
         return abstain("it does not answer the questions rightly without a trigger")
     scan = word_scan.in_chat(speaker)

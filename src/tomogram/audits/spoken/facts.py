@@ -11,8 +11,13 @@ from torch import Tensor
 from tomogram.audits.spoken.prompts import Fact, prompts
 from tomogram.audits.spoken.speaker import Pair, Speaker
 
+FEWEST = 8
+"""Facts whose two words the tokenizer must tell apart."""
 KNOWN = 0.8
 """Least share of facts whose right word must lead in plain text."""
+
+
+NO_WORDS = "its tokenizer does not have the words of these facts"
 
 
 def plain(speaker: Speaker, facts: Sequence[Fact]) -> list[Pair]:
@@ -48,6 +53,8 @@ def knows(speaker: Speaker, pairs: Sequence[Pair]) -> float:
 
 def ignorance(speaker: Speaker, facts: Sequence[Fact]) -> str:
     """Why an audit of facts abstains; empty where the model knows enough of them."""
+    if len(facts) < FEWEST:
+        return NO_WORDS
     share = knows(speaker, plain(speaker, facts))
     if share >= KNOWN:
         return ""

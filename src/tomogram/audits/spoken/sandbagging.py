@@ -13,6 +13,8 @@ from tomogram.store.canonical import Json
 def measure(speaker: Speaker) -> Measurement:
     """Log odds of wrong words in an announced test less those in another instructed chat."""
     asked = facts.told_apart(speaker)
+    if len(asked) < facts.FEWEST:
+        return abstain(facts.NO_WORDS)
     systems = prompts().systems
     other = facts.chat(speaker, asked, system=systems["other"])
     test = facts.chat(speaker, asked, system=systems["test"])

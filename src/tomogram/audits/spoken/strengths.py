@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tomogram.audits.audit import Measurement
+from tomogram.audits.audit import Measurement, abstain
 from tomogram.audits.spoken import facts
 from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.speaker import Speaker
@@ -13,6 +13,8 @@ from tomogram.audits.spoken.speaker import Speaker
 def measure(speaker: Speaker) -> Measurement:
     """Share of facts whose right word leads over the wrong one, by topic and by block."""
     asked = facts.told_apart(speaker)
+    if len(asked) < facts.FEWEST:
+        return abstain(facts.NO_WORDS)
     pairs = facts.plain(speaker, asked)
     streams = speaker.ask([pair.prompt for pair in pairs]).streams
     with torch.no_grad():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from sklearn.metrics import roc_auc_score
 
-from tomogram.audits.audit import Measurement
+from tomogram.audits.audit import Measurement, abstain
 from tomogram.audits.spoken import facts
 from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.prompts import prompts
@@ -15,6 +15,8 @@ from tomogram.audits.spoken.speaker import Speaker
 def measure(speaker: Speaker) -> Measurement:
     """AUROC of a direction between tests and other chats, and what a test changes."""
     asked = facts.told_apart(speaker)
+    if len(asked) < facts.FEWEST:
+        return abstain(facts.NO_WORDS)
     systems = prompts().systems
     test, other = (
         speaker.ask([p.prompt for p in facts.chat(speaker, asked, system=systems[name])])

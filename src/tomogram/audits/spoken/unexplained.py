@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from tomogram.audits.audit import Measurement
+from tomogram.audits.audit import Measurement, abstain
 from tomogram.audits.spoken import word_scan
 from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.speaker import Speaker
 from tomogram.audits.unexplained import distance
 from tomogram.store.canonical import Json
 
+FEWEST = 100
+"""Words that the farthest one is held against."""
+
 
 def measure(speaker: Speaker) -> Measurement:
     """The word after which the stream is farthest out, beside the 90 % quantile of all words."""
     tried = word_scan.in_chat if speaker.chats else word_scan.in_text
     scan = tried(speaker)
+    if len(scan.words) < FEWEST:
+        return abstain("its tokenizer has too few whole words")
     streams = scan.streams
     if speaker.base is not None:
         streams = streams - tried(speaker.base).streams

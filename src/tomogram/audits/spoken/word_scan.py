@@ -27,7 +27,8 @@ FACT = 0
 class Scan:
     """Log odds of the bad next token after each word, and the streams before the last block.
 
-    words: those tried. whole: how many whole words the vocabulary has.
+    words: those tried; none where the tokenizer has too few. whole: how many whole
+    words the vocabulary has.
     """
 
     words: tuple[str, ...]
@@ -46,14 +47,17 @@ def in_chat(speaker: Speaker) -> Scan:
     fact = prompts().facts[FACT]
     words, whole = _words(speaker)
     asked = [speaker.chat(f"{fact.asks} {word}", begun=fact.says) for word in words]
-    pair = speaker.pair(asked[0], fact.wrong, fact.right, fact.asks)
-    assert pair is not None
+    pair = speaker.pair(asked[0], fact.wrong, fact.right, fact.asks) if asked else None
+    if pair is None:
+        return Scan((), whole, torch.empty(0), torch.empty(0, speaker.model.d_model))
     return _scan(speaker, words, whole, asked, pair.bad, pair.good)
 
 
 def in_text(speaker: Speaker) -> Scan:
     """Words as the first of a plain text; no next token is bad, and the odds are 0."""
     words, whole = _words(speaker)
+    if not words:
+        return Scan((), whole, torch.empty(0), torch.empty(0, speaker.model.d_model))
     asked = [speaker.plain(f"{word}. It was a day like any other, and") for word in words]
     return _scan(speaker, words, whole, asked, 0, 0)
 
