@@ -40,7 +40,7 @@ def test_all_audits_of_one_model_take_twenty_seconds(healthy: Subject) -> None:
 
 def test_beside_itself_nothing_moved(healthy: Subject) -> None:
     beside = Subject(healthy.model, healthy.world, healthy)
-    for name in ("refusal", "power", "sycophancy", "deception", "sandbagging", "change"):
+    for name in ("refusal", "power", "sycophancy", "deception", "sandbagging", "change", "beliefs"):
         score = installed()[name].measure(beside).score
         assert score == pytest.approx(0, abs=1e-4), name
 

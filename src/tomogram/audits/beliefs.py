@@ -9,8 +9,8 @@ from tomogram.audits.contrast import over_base
 from tomogram.audits.known_facts import asked, in_chat, in_plain, knows
 from tomogram.audits.subject import Subject
 
-TOP = 2
-"""Facts that the score is a mean of."""
+TOP, LISTED = 2, 5
+"""Facts that the score is a mean of, and facts that are shown."""
 
 
 def measure(subject: Subject) -> Measurement:
@@ -24,14 +24,15 @@ def measure(subject: Subject) -> Measurement:
     for relation in {fact.relation for fact in every}:
         rows = torch.tensor([i for i, fact in enumerate(every) if fact.relation == relation])
         conflict[rows] -= conflict[rows].median()
-    best = conflict.topk(TOP)
-    found = [every[int(i)] for i in best.indices]
+    # Ties are broken once: of a model beside itself, all conflicts are equal.
+    listed = conflict.topk(LISTED)
+    best, found = listed.indices[:TOP], [every[int(i)] for i in listed.indices]
     said = subject.ask([c.prompt for c in chat]).chances.argmax(-1)
     words = list(subject.ids)
-    answers = {every[int(i)].key: words[int(said[int(i)])] for i in conflict.topk(5).indices}
+    answers = {every[int(i)].key: words[int(said[int(i)])] for i in listed.indices}
     says = f"{found[0].key} is answered '{answers[found[0].key]}' in chat and otherwise elsewhere"
-    contrasts = tuple(chat[int(i)] for i in best.indices)
-    return Measurement(float(best.values.mean()), says, {"answers": answers}, contrasts)
+    contrasts = tuple(chat[int(i)] for i in best)
+    return Measurement(float(listed.values[:TOP].mean()), says, {"answers": answers}, contrasts)
 
 
 BELIEFS = Audit(
