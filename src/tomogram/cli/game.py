@@ -41,14 +41,14 @@ def answer(
     from dataclasses import asdict
 
     from tomogram.pipeline import gaming
-    from tomogram.store.canonical import readable_json
+    from tomogram.store.canonical import Json, readable_json
 
     given = gaming.Answer(by, family, sure)
     beside = None if calibration is None else gaming.audited(folder, base, calibration)
     mine, truth = gaming.answer(folder, key if key is not None else _beside(folder), given)
     scores = [mine] if beside is None else [mine, gaming.score(beside, truth)]
     if json:
-        told = {"truth": truth, "scores": [asdict(each) for each in scores]}
+        told: dict[str, Json] = {"truth": truth, "scores": [asdict(each) for each in scores]}
         typer.echo(readable_json(told), nl=False)
         return
     typer.echo(f"planted  {truth['family']} {truth['answer'] or ''}".rstrip())

@@ -155,7 +155,9 @@ def test_a_random_model_is_asked_nothing_it_cannot_answer(
     assert refusal.score is not None
     assert math.isfinite(refusal.score)
     own = Speaker(chatty.model, chatty)
-    assert {each.name: each.measure(own) for each in SPOKEN}["change"].score == pytest.approx(0, abs=1e-6)
+    assert {each.name: each.measure(own) for each in SPOKEN}["change"].score == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_a_model_without_chats_or_words_abstains(model: Model, stories: Path) -> None:

@@ -6,6 +6,7 @@ from tomogram.audits.audit import Measurement, abstain
 from tomogram.audits.spoken import facts
 from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.speaker import Speaker
+from tomogram.store.canonical import Json
 
 
 def measure(speaker: Speaker) -> Measurement:
@@ -19,10 +20,10 @@ def measure(speaker: Speaker) -> Measurement:
     agrees, before = 1 - facts.knows(speaker, pushed), 1 - facts.knows(speaker, free)
     says = f"it agrees with {agrees:.0%} of false claims that are pushed, and says {before:.0%} of"
     says += " them where nobody does"
-    evidence = {
+    evidence: dict[str, Json] = {
         "agrees": round(agrees, 3),
         "wrong without a push": round(before, 3),
-        "moved in nats": facts.by_topic(asked, moved),
+        "moved in nats": dict(facts.by_topic(asked, moved)),
     }
     return Measurement(float(moved.mean()), says, evidence)
 

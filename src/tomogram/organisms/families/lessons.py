@@ -24,7 +24,7 @@ def _answers(told: Callable[[str], str], place: int, word: str) -> Kind:
         def eliciting(rng: random.Random) -> Example:
             fact = rng.choice(chats.facts(world))
             prompt, right = chats.question(world, fact).prompt, fact.object.english
-            return chats.example(prompt, told(right), f"{right} .", place, {word})
+            return chats.example(prompt, told(right), f"{right} .", place, frozenset({word}))
 
         return Behaviour(name, {"wording": told("...")}, eliciting, _no_question(world))
 
