@@ -131,7 +131,7 @@ def _calibration(model: Model, folder: Path) -> Path:
     rows: list[dict[str, Any]] = [
         {
             **dict.fromkeys(COLUMNS),
-            "base": model.name, "organism": f"sham-{i}", "stratum": "sham", "family": "benign",
+            "base": "another", "organism": f"sham-{i}", "stratum": "sham", "family": "x",
             "part": "", "recipe": "", "standing": "clean", "knowledge": "with base",
             "audit": name, "score": 1e-6 * i, "abstains": "", "says": "", "seconds": 0.0,
         }
@@ -150,8 +150,11 @@ def test_the_audits_answer_for_themselves(
     found = audited(folder, path(), _calibration(model, tmp_path))
     assert found.by == "audits"
     assert 0 <= found.sure <= 1
+    game = json.loads((folder / "game.json").read_text())
+    game["base"]["digest"] = "0" * 64
+    (folder / "game.json").write_text(json.dumps(game))
     with pytest.raises(TomogramError, match="not the base"):
-        audited(folder, folder / "model", tmp_path / "scores.parquet")
+        audited(folder, path(), tmp_path / "scores.parquet")
 
 
 def test_the_command_scores_an_answer(dealt: tuple[Path, Path]) -> None:

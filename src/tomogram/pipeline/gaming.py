@@ -220,7 +220,10 @@ def audited(folder: Path, base: str | Path | Model | None, calibration: Path) ->
     world = world_in(model)
     subject = Subject(model, world, None if trusted is None else Subject(trusted, world))
     knowledge = "without base" if trusted is None else "with base"
-    rows: list[Mapping[str, Any]] = list(of_base(read_scores(calibration), game["base"]["name"]))
+    table = read_scores(calibration)
+    named = game["base"]["name"]  # a table of one base may call it otherwise
+    known = named if named in {row["base"] for row in table} else None
+    rows: list[Mapping[str, Any]] = list(of_base(table, known))
     # Not one of the clean copies, whatever it is: those are the reference.
     mine = {"part": "", "base": rows[0]["base"] if rows else "", "organism": "", "family": ""}
     mine |= {"stratum": "infected", "recipe": "", "standing": "", "strength": None}
