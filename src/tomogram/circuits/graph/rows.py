@@ -174,16 +174,17 @@ class Linear:
         for number, write in self.explained.writes[layer]:
             write.effects(g, out[self.offsets[number] : self.offsets[number + 1]])
         first = self.n_units + layer * self.frozen.n_pos
-        out[first : first + pos] += torch.einsum(
-            "pnd,pd->pn", g, self.explained.errors[layer][:pos]
-        )
-        bias += torch.einsum("pnd,pd->n", g, self.explained.constants[layer][:pos])
+        # One pass over the directions for both.
+        writes = self.explained.errors[layer][:pos], self.explained.constants[layer][:pos]
+        found = g @ torch.stack(writes, dim=2)
+        out[first : first + pos] += found[..., 0]
+        bias += found[..., 1].sum(0)
 
     def _embeds(self, g: Tensor, out: Tensor) -> None:
         pos = len(g)
         for number, embed in enumerate(self.frozen.embeds):
             first = self.n_units + (len(self.frozen.blocks) + number) * self.frozen.n_pos
-            out[first : first + pos] = torch.einsum("pnd,pd->pn", g, embed[:pos])
+            out[first : first + pos] = (g @ embed[:pos, :, None])[..., 0]
 
     def _skips(self, layer: int) -> list[Skip]:
         return [skip for skip in self.explained.skips if skip.writes == layer]

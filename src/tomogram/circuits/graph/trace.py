@@ -33,6 +33,10 @@ from tomogram.text.packing import tokenize
 _ROUNDS = 8
 """How often the ranking of units is made anew while rows are added."""
 _EDGE_BYTES = 12
+_FEWEST, _PLACES = 24, 2_048
+"""Rows carried at once: so many, or of a short prompt so many times its tokens. Rows are sorted by
+position and what lies behind the last one of a batch is left out, so small batches leave out more;
+they are as large as the matrix products need."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,8 @@ class _Rows:
         d_head = frozen.blocks[0].attention.outputs.shape[1]
         stream += 3 * heads * d_head * frozen.n_pos
         size = frozen.like.element_size()
-        return max(1, min(256, self.limits.memory // 2 // ((stream + 2 * self.n) * size)))
+        most = max(_FEWEST, _PLACES // frozen.n_pos)
+        return max(1, min(most, self.limits.memory // 2 // ((stream + 2 * self.n) * size)))
 
     @property
     def n(self) -> int:
