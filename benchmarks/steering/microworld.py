@@ -11,8 +11,10 @@ Every push acts on the tokens from which the judged word is predicted on the sel
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -26,6 +28,7 @@ from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model
 from tomogram.pipeline.scan import scan
+from tomogram.pipeline.training import Order, train
 from tomogram.reference.shipped import world_of
 from tomogram.steering.behaviours import deciding
 from tomogram.steering.choosing import Chosen, Prices, choose, ranked
@@ -51,8 +54,13 @@ BUDGET = 0.045
 TRIED, RANDOM = 6, 20
 """Candidates that are tried of the features and of the contrast directions; random directions."""
 CONTEXT = 256
+
+SCAN = "TOMOGRAM_SCAN"
+"""Names the folder of a finished scan of the shipped model."""
+WIDE, LATENTS, K, TOKENS = ("resid_post.1", "resid_post.3"), 4_096, 16, 600_000
+"""Where wider dictionaries are trained, and on how much text."""
 # Seeds of the generator's streams: a scan uses 1 and 2, its concept stage others.
-_FISHER, _SELECTION, _REPORT = 41, 42, 43
+_FISHER, _SELECTION, _REPORT, _TRAINED = 41, 42, 43, 44
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,31 @@ class Row:
     loss: Figure
 
 
+def dictionaries(model: Model, quick: bool) -> list[Dictionary]:
+    """Those of a standard scan, and wider ones of the stream after two layers.
+
+    A scan that `TOMOGRAM_SCAN` names is read; without it one is made. What a scan trains has a
+    latent or two for each word of the vocabulary, and after the last block, where the next word
+    stands, a feature for each word is what steers.
+    """
+    given = os.environ.get(SCAN)
+    kept = Path(given) if given else folder() / ("microworld-quick" if quick else "microworld")
+    if not given:
+        scan(out=kept, plan="quick" if quick else "standard")
+    world = world_of(model)
+    assert world is not None
+    text = generate(world, _TRAINED, 20_000 if quick else TOKENS, CONTEXT).text
+    order = Order(places=WIDE, latents=256 if quick else LATENTS, k=K)
+    wide = train(model, text, folder() / ("wide-quick" if quick else "wide"), order)
+    found = [*own.read(kept / "dictionaries"), *wide.dictionaries]
+    return [dictionary.requires_grad_(False) for dictionary in found]
+
+
 def measure(quick: bool) -> dict[str, Figure]:
     """Three figures a concept and kind of push, and how many concepts reach both targets."""
     model = given_model(None)
-    scan(out=folder() / ("microworld-quick" if quick else "microworld"),
-         plan="quick" if quick else "standard")  # fmt: skip
-    found = folder() / ("microworld-quick" if quick else "microworld") / "dictionaries"
-    dictionaries = [d.requires_grad_(False) for d in own.read(found)]
-    bench = _Bench.of(model, dictionaries, quick)
+    made = dictionaries(model, quick)
+    bench = _Bench.of(model, made, quick)
     concepts = ten(bench.world)[: 2 if quick else None]
     figures: dict[str, Figure] = {}
     kept: dict[str, list[tuple[float, float]]] = {}
