@@ -2,8 +2,9 @@
 
 Everything is chosen on the selection's prompts and text, with a budget below the one that is
 reported against, because another text costs a little more or less. What is reported comes from the
-held-out prompts and a third text. The best of the random directions is taken on the held-out
-prompts themselves.
+held-out prompts and a third text. Each kind of push is as strong as the behaviour needs and the
+budget allows (`steering.cheapest`). Random directions are chosen on the held-out prompts
+themselves, which favours them.
 
 Every push acts on the tokens from which the judged word is predicted on the selection's prompts
 (`behaviours.deciding`: for a refusal that is `<assistant>`), on prompts and on ordinary text alike.
@@ -30,15 +31,17 @@ from tomogram.pipeline.given import given_model
 from tomogram.pipeline.scan import scan
 from tomogram.pipeline.training import Order, train
 from tomogram.reference.shipped import world_of
-from tomogram.steering.behaviours import deciding
-from tomogram.steering.choosing import Chosen, Prices, choose, ranked
+from tomogram.steering.behaviours import Says, deciding
+from tomogram.steering.cheapest import Candidate, candidates, cheapest, screened
+from tomogram.steering.choosing import Chosen
 from tomogram.steering.contrast import WAYS, contrasts
 from tomogram.steering.cost import text_costs
 from tomogram.steering.edits import add
+from tomogram.steering.positions import Where
 from tomogram.steering.randoms import random_directions
-from tomogram.steering.sensitivity import Sensitivity, fishers, gradients
+from tomogram.steering.sensitivity import gradients
 from tomogram.steering.steered import steered
-from tomogram.steering.targets import Direction
+from tomogram.steering.targets import Direction, Feature
 from tomogram.store import progress
 from tomogram.store.estimates import estimate
 from tomogram.text.microworld.generate import generate
@@ -51,8 +54,8 @@ CHANGED, LOSS = 0.90, 0.05
 BUDGET = 0.045
 """What the selection may cost on its own text."""
 
-TRIED, RANDOM = 6, 20
-"""Candidates that are tried of the features and of the contrast directions; random directions."""
+TRIED, RANDOM = 10, 20
+"""Candidates that are tried of the features and of the directions; random directions."""
 CONTEXT = 256
 
 SCAN = "TOMOGRAM_SCAN"
@@ -60,7 +63,7 @@ SCAN = "TOMOGRAM_SCAN"
 WIDE, LATENTS, K, TOKENS = ("resid_post.1", "resid_post.3"), 4_096, 16, 600_000
 """Where wider dictionaries are trained, and on how much text."""
 # Seeds of the generator's streams: a scan uses 1 and 2, its concept stage others.
-_FISHER, _SELECTION, _REPORT, _TRAINED = 41, 42, 43, 44
+_SELECTION, _REPORT, _TRAINED = 42, 43, 44
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,6 @@ class _Bench:
     world: World
     selection: PackedText
     report: PackedText
-    drawn: PackedText
-    loss: float
     candidates: int
     random: int
 
@@ -140,70 +141,70 @@ class _Bench:
         world = world_of(model)
         assert world is not None
 
-        def text(seed: int, rows: int, context: int = CONTEXT) -> PackedText:
-            return generate(world, seed, (rows // 8 if quick else rows) * context, context).text
+        def text(seed: int, rows: int) -> PackedText:
+            return generate(world, seed, (rows // 8 if quick else rows) * CONTEXT, CONTEXT).text
 
-        selection = text(_SELECTION, 16)
-        loss = text_costs(model, selection, {0: ()})[0].loss.value
         many = (2, 2) if quick else (TRIED, RANDOM)
-        # Short rows for the Fisher information: each is one draw.
-        drawn = text(_FISHER, 640, 64)
-        return cls(model, dictionaries, world, selection, text(_REPORT, 64), drawn, loss, *many)
+        return cls(model, dictionaries, world, text(_SELECTION, 32), text(_REPORT, 64), *many)
 
     def measured(self, concept: Concept) -> dict[str, Row]:
         """Each kind of push on the held-out prompts."""
         selection, held_out = concept.selection, concept.held_out
         where = deciding(self.model, selection)
         sites = sorted({d.write for d in self.dictionaries}, key=str)
-        fisher = fishers(self.model, self.drawn, sites, where, batch_rows=64)
-        prices = Prices(self.model, self.selection, BUDGET, fisher, self.loss, where)
         gradient = gradients(self.model, selection, sites, where)
-        sensitivities = {site: Sensitivity(gradient[site], fisher[site]) for site in sites}
-        features = ranked(self.dictionaries, sensitivities, n=self.candidates)
-        feature = choose(self.model, features, selection, prices)
+        tried = screened(
+            self.model, self.dictionaries, selection, gradient, where, n=self.candidates
+        )
+        feature = self._cheapest(tried, selection, where)
         residual = [site for site in sites if site.kind.startswith("resid")]
         seen = contrasts(self.model, concept.pairs, residual)
         made = [way(seen[site]) for site in residual for way in WAYS.values()]
-        made.sort(key=lambda each: -float(sensitivities[each.site].worth(each.vector[None])))
-        contrast = choose(self.model, made[: self.candidates], selection, prices)
-        random = self._best_random(concept, feature.target.write, prices, gradient)
+        reaching = candidates(self.model, made, selection, where, n=self.candidates)
+        contrast = self._cheapest(reaching, selection, where)
         rows = {
             "as it is": Row(held_out.outcomes(self.model), Figure(0.0)),
-            "feature": self._row(concept, feature, prices),
-            "contrast direction": self._row(concept, contrast, prices),
-            f"best of {self.random} random directions": random,
+            "feature": self._row(concept, feature, where),
+            "contrast direction": self._row(concept, contrast, where),
+            f"best of {self.random} random directions": self._best_random(
+                concept, feature.target.write, where, gradient
+            ),
         }
         told = ", ".join(f"{kind} {row.outcomes.mean():.2f} at {row.loss.value:+.3f}"
                          for kind, row in rows.items())  # fmt: skip
-        print(f"{concept.name}: {feature.target.name} (rank {feature.rank}, selection "
-              f"{feature.found.outcome:.2f}) against {contrast.target.name} at "
-              f"{contrast.target.write}: {told}", flush=True)  # fmt: skip
+        print(f"{concept.name}: {feature.target.name} of {_size(feature)} by "
+              f"{feature.found.strength:.3g} (rank {feature.rank}, selection "
+              f"{feature.found.outcome:.2f} at {feature.found.cost:+.3f}) against "
+              f"{contrast.target.name} at {contrast.target.write} (selection "
+              f"{contrast.found.outcome:.2f}): {told}", flush=True)  # fmt: skip
         return rows
 
-    def _row(self, concept: Concept, chosen: Chosen, prices: Prices) -> Row:
-        edit = add(chosen.target, chosen.found.strength, prices.where)
+    def _cheapest(self, tried: list[Candidate], behaviour: Says, where: Where) -> Chosen:
+        return cheapest(self.model, tried, behaviour, self.selection, BUDGET, where)
+
+    def _row(self, concept: Concept, chosen: Chosen, where: Where) -> Row:
+        edit = add(chosen.target, chosen.found.strength, where)
         with steered(self.model, edit):
             outcomes = concept.held_out.outcomes(self.model)
         cost = text_costs(self.model, self.report, {0: [edit]})[0]
         return Row(outcomes, figure(cost.relative))
 
     def _best_random(
-        self, concept: Concept, site: Site, prices: Prices, gradient: Mapping[Site, Tensor]
+        self, concept: Concept, site: Site, where: Where, gradient: Mapping[Site, Tensor]
     ) -> Row:
         """The random direction that changes most held-out prompts, each turned to the side where
-        the behaviour lies by its gradient, and pushed as far as the budget allows."""
+        the behaviour lies by its gradient, and chosen and pushed as the others are, but on the
+        held-out prompts themselves."""
         drawn = [
             Direction(site, each.vector * (each.vector @ gradient[site]).sign(), each.name)
             for each in random_directions(site, self.model.d_model, self.random)
         ]
-        edits = [
-            add(target, most.strength, prices.where)
-            for target, most in zip(drawn, prices.strongest(drawn), strict=True)
-        ]
-        tried = []
-        for edit in edits:
-            with steered(self.model, edit):
-                tried.append(concept.held_out.outcomes(self.model))
-        best = max(range(len(edits)), key=lambda i: float(tried[i].mean()))
-        cost = text_costs(self.model, self.report, {0: [edits[best]]})[0]
-        return Row(tried[best], figure(cost.relative))
+        held_out = concept.held_out
+        reaching = candidates(self.model, drawn, held_out, where, n=self.candidates)
+        return self._row(concept, self._cheapest(reaching, held_out, where), where)
+
+
+def _size(chosen: Chosen) -> str:
+    """How many latents the feature's dictionary has: two stand at some sites."""
+    assert isinstance(chosen.target, Feature)
+    return f"{chosen.target.dictionary.d_dict}"

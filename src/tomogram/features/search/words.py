@@ -146,13 +146,11 @@ def _columns(entry: Entry) -> Mapping[str, Sequence[str]]:
     }
 
 
-def _impacts(
-    counted: sparse.csc_array, lengths: Float[np.ndarray, " units"]
-) -> sparse.csc_array:
+def _impacts(counted: sparse.csc_array, lengths: Float[np.ndarray, " units"]) -> sparse.csc_array:
     """What each stem adds to the score of each unit it stands in, [units stems]."""
     units = np.diff(counted.indptr)
     rare = np.maximum(np.log((len(lengths) - units + 0.5) / (units + 0.5)), _RAREST)
-    held_back = K1 * (1 - B + B * lengths / max(float(lengths.mean()), 1.0)) if len(lengths) else 0
+    held_back = K1 * (1 - B + B * lengths / max(float(lengths.sum()) / max(len(lengths), 1), 1.0))
     told = counted.copy()
     told.data = (
         np.repeat(rare, units)
@@ -222,7 +220,7 @@ class WordIndex:
         return _best(lists, limit)
 
     def _list(self, stem: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The units in which a stem stands, and what it gives each; nothing where there are none."""
+        """The units in which a stem stands, and what it gives each; nothing where none has it."""
         rows = self._database.execute("SELECT units, impacts FROM stems WHERE stem = ?", (stem,))
         for units, impacts in rows:
             found = np.frombuffer(units, "<u4"), np.frombuffer(impacts, "<f2")
@@ -243,9 +241,7 @@ class WordIndex:
         return [word, *(found for (found,) in rows)]
 
 
-def _best(
-    lists: Sequence[tuple[np.ndarray, np.ndarray]], limit: int
-) -> list[tuple[int, float]]:
+def _best(lists: Sequence[tuple[np.ndarray, np.ndarray]], limit: int) -> list[tuple[int, float]]:
     """The units whose impacts add up to most, and the sums, best first."""
     if not lists:
         return []
