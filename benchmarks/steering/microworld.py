@@ -60,8 +60,10 @@ CONTEXT = 256
 
 SCAN = "TOMOGRAM_SCAN"
 """Names the folder of a finished scan of the shipped model."""
-WIDE, LATENTS, K, TOKENS = ("resid_post.1", "resid_post.3"), 4_096, 16, 600_000
-"""Where wider dictionaries are trained, and on how much text."""
+WIDE = {"wide-last": ("resid_post.3",), "wide": ("resid_post.1", "resid_post.3")}
+"""Wider dictionaries: trainings by name, and where. Which words have a feature of their own after
+the last block differs from training to training, so there are two."""
+LATENTS, K, TOKENS = 4_096, 16, 600_000
 # Seeds of the generator's streams: a scan uses 1 and 2, its concept stage others.
 _SELECTION, _REPORT, _TRAINED = 42, 43, 44
 
@@ -88,9 +90,10 @@ def dictionaries(model: Model, quick: bool) -> list[Dictionary]:
     world = world_of(model)
     assert world is not None
     text = generate(world, _TRAINED, 20_000 if quick else TOKENS, CONTEXT).text
-    order = Order(places=WIDE, latents=256 if quick else LATENTS, k=K)
-    wide = train(model, text, folder() / ("wide-quick" if quick else "wide"), order)
-    found = [*own.read(kept / "dictionaries"), *wide.dictionaries]
+    found = [*own.read(kept / "dictionaries")]
+    for name, places in WIDE.items():
+        order = Order(places=places, latents=256 if quick else LATENTS, k=K)
+        found += train(model, text, folder() / f"{name}{'-quick' * quick}", order).dictionaries
     return [dictionary.requires_grad_(False) for dictionary in found]
 
 

@@ -40,7 +40,7 @@ ENOUGH = 0.96
 """A push that changes so many of the prompts is as long as the behaviour needs."""
 STEP = 1.2
 _STEPS = 10
-ROOM = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5)
+ROOM = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.35, 1.5)
 """At which multiples of the push that is needed the behaviour is measured in the end."""
 
 
