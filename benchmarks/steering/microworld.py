@@ -54,7 +54,7 @@ CHANGED, LOSS = 0.90, 0.05
 BUDGET = 0.045
 """What the selection may cost on its own text."""
 
-TRIED, RANDOM = 10, 20
+TRIED, RANDOM = 6, 20
 """Candidates that are tried of the features and of the directions; random directions."""
 CONTEXT = 256
 
@@ -160,7 +160,8 @@ class _Bench:
             self.model, self.dictionaries, selection, gradient, where, n=self.candidates
         )
         feature = self._cheapest(tried, selection, where)
-        residual = [site for site in sites if site.kind.startswith("resid")]
+        # Before the first block stands the last token alone, which is the same in both of a pair.
+        residual = [site for site in sites if site.kind == "resid_post"]
         seen = contrasts(self.model, concept.pairs, residual)
         made = [way(seen[site]) for site in residual for way in WAYS.values()]
         reaching = candidates(self.model, made, selection, where, n=self.candidates)

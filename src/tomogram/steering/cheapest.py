@@ -85,10 +85,13 @@ def candidates(
     model: Model, targets: Sequence[Target], behaviour: Says, where: Where, *, n: int = CANDIDATES
 ) -> list[Candidate]:
     """Of targets of any kind the `n` whose strong pushes bring a behaviour furthest."""
-    found: list[tuple[float, Candidate]] = []
+    sites: dict[Site, list[Target]] = {}
     for target in targets:
-        reach = reached(model, behaviour, target.write, target.writes[None], where)
-        found.append((_score(reach, 0), _candidate(target, reach, 0)))
+        sites.setdefault(target.write, []).append(target)
+    found: list[tuple[float, Candidate]] = []
+    for site, some in sites.items():
+        reach = reached(model, behaviour, site, torch.stack([t.writes for t in some]), where)
+        found += [(_score(reach, i), _candidate(t, reach, i)) for i, t in enumerate(some)]
     found.sort(key=lambda pair: -pair[0])
     return [candidate for _, candidate in found[:n]]
 
