@@ -21,6 +21,7 @@ from tomogram.models.start import Start
 from tomogram.steering.behaviours import Says, continued
 from tomogram.steering.contrast import by_length
 from tomogram.steering.positions import Pass, Where
+from tomogram.store.errors import TomogramError
 
 LENGTHS = (0.7, 1.5, 3.0)
 """Of a push, in lengths of the stream where it acts."""
@@ -68,14 +69,17 @@ def reached(
         prompts: how many prompts are tried, evenly from the list.
 
     Raises:
-        TomogramError: the model lacks the site.
+        TomogramError: the model lacks the site, or the push acts on no token of the prompts.
     """
     model.check_sites([site])
     units = torch.nn.functional.normalize(vectors.float(), dim=1)
     some = [round(i) for i in torch.linspace(0, len(behaviour.prompts) - 1, prompts).tolist()]
     streams = list(_streams(model, behaviour.take(sorted(set(some))), site, where))
     total = sum(len(each.tokens) for each in streams)
-    length = float(sum(each.length * len(each.tokens) for each in streams) / total)
+    norms = torch.cat([each.norms for each in streams])
+    if not len(norms):
+        raise TomogramError("The prompts hold no token on which the push acts.")
+    length = float(norms.mean())
     outcome = units.new_zeros(len(lengths), len(units))
     margin = units.new_zeros(len(lengths), len(units))
     for number, share in enumerate(lengths):
@@ -95,13 +99,14 @@ def reached(
 
 @dataclass(frozen=True, eq=False)
 class _Prompts:
-    """Prompts of one length, their streams where the push begins, and on which tokens it acts."""
+    """Prompts of one length, their streams where the push begins, on which tokens it acts, and how
+    long the stream is on each of these."""
 
     tokens: Int[Tensor, "prompts pos"]
     start: Start | None
     acts: Bool[Tensor, "prompts pos"]
     accepted: Bool[Tensor, "prompts d_vocab"]
-    length: float
+    norms: Float[Tensor, " acting"]
 
 
 def _streams(model: Model, behaviour: Says, site: Site, where: Where) -> Iterator[_Prompts]:
@@ -121,8 +126,8 @@ def _streams(model: Model, behaviour: Says, site: Site, where: Where) -> Iterato
         accepted = torch.zeros(len(indices), model.d_vocab, dtype=torch.bool)
         for row, i in enumerate(indices):
             accepted[row, list(behaviour.accepted[i])] = True
-        length = seen[beside][acts.to(seen[beside].device)].float().norm(dim=-1).mean()
-        yield _Prompts(tokens, start, acts, accepted, float(length))
+        norms = seen[beside][acts.to(seen[beside].device)].float().norm(dim=-1)
+        yield _Prompts(tokens, start, acts, accepted, norms)
 
 
 def _leads(
