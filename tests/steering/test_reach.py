@@ -20,7 +20,8 @@ from tomogram.steering.targets import Direction
 from tomogram.store.errors import TomogramError
 from tomogram.text.packing import PackedText
 
-PROMPTS = ((3, 4, 5), (6, 7), (8, 9, 5), (1, 5))
+PROMPTS = ((3, 4, 5), (6, 7), (8, 9, 5), (1, 5), (2, 9))
+"""On the last, a push at tokens 5 and 7 does nothing."""
 
 
 def says(model: Model) -> Says:
@@ -38,7 +39,7 @@ def says(model: Model) -> Says:
 def test_pushes_side_by_side_do_what_each_does_alone(model: Model, site: Site, where) -> None:
     asked = says(model)
     vectors = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(0))
-    found = reached(model, asked, site, vectors, where, lengths=(2.0,), prompts=4)
+    found = reached(model, asked, site, vectors, where, lengths=(2.0,), prompts=5)
     for i, vector in enumerate(vectors):
         direction = Direction(site, vector)
         with steered(model, add(direction, float(found.length[i]), where)):
@@ -46,15 +47,21 @@ def test_pushes_side_by_side_do_what_each_does_alone(model: Model, site: Site, w
         assert float(found.outcome[i]) == pytest.approx(alone)
 
 
+def test_a_push_on_no_token_is_refused(model: Model) -> None:
+    nowhere = OnTokens(frozenset({VOCAB - 1}))
+    with pytest.raises(TomogramError, match="no token"):
+        reached(model, says(model), Site("resid_post", 1), torch.eye(WIDTH)[:1], nowhere)
+
+
 def test_of_several_lengths_the_one_that_does_most_is_told(model: Model) -> None:
     asked, site = says(model), Site("resid_post", 1)
     vectors = torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(1))
     lengths = (0.5, 1.0, 4.0)
     each = [
-        reached(model, asked, site, vectors, everywhere, lengths=(length,), prompts=4)
+        reached(model, asked, site, vectors, everywhere, lengths=(length,), prompts=5)
         for length in lengths
     ]
-    both = reached(model, asked, site, vectors, everywhere, lengths=lengths, prompts=4)
+    both = reached(model, asked, site, vectors, everywhere, lengths=lengths, prompts=5)
     assert both.outcome.tolist() == torch.stack([e.outcome for e in each]).amax(0).tolist()
     order = both.best(8)
     assert sorted(order) == list(range(8))
