@@ -47,7 +47,6 @@ def measure(quick: bool) -> dict[str, Figure]:
         sentences = [" ".join(rng.choice(words, 8)) for _ in range(3 * asked)]
         vectors = rng.standard_normal((units, 384)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        half = vectors.astype(np.float16)
         triples = [sentences[i : i + 3] for i in range(0, len(sentences), 3)]
         figures = {
             "one word": _milliseconds(search.by_words, some),
@@ -61,7 +60,7 @@ def measure(quick: bool) -> dict[str, Figure]:
             "like a feature": _milliseconds(lambda name: search.like(*name), names),
             "three example sentences": _milliseconds(search.by_examples, triples),
             "meaning, without the encoder": _milliseconds(
-                lambda i: nearest(half, np.arange(units), vectors[i], 160), range(asked)
+                lambda i: nearest(vectors, np.arange(units), vectors[i], 160), range(asked)
             ),
         }
         index = sum(path.stat().st_size for path in (folder / "search").iterdir())

@@ -23,7 +23,7 @@ from tomogram.dictionaries.topk import TopK
 from tomogram.features.exemplars import REACH
 from tomogram.features.related import RELATED
 from tomogram.features.statistics import BINS
-from tomogram.features.tables import EXEMPLARS, FEATURES
+from tomogram.features.tables import EXEMPLARS, FEATURES, ROW_GROUP
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.pipeline.searching import Search
@@ -185,4 +185,5 @@ def _write(path: Path, schema: pa.Schema, given: dict[str, Any], n: int) -> None
             columns.append(pa.array(list(column), pa.string()).dictionary_encode().cast(field.type))
         else:
             columns.append(pa.array(column, field.type))
-    pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
+    table = pa.table(columns, schema=schema)
+    pq.write_table(table, path, row_group_size=ROW_GROUP, compression="zstd")

@@ -43,6 +43,19 @@ def folder(described: list[Described], tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
+def test_a_file_is_read_in_small_parts_and_says_the_same(
+    described: list[Described], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tomogram.features.tables.ROW_GROUP", 16)
+    write_tables(described, SPELLING, tmp_path)
+    for name in ("features", "exemplars"):
+        parts = pq.ParquetFile(tmp_path / f"{name}.parquet").metadata
+        sizes = [parts.row_group(i).num_rows for i in range(parts.num_row_groups)]
+        assert max(sizes) == 16
+        whole = pq.read_table(folder / f"{name}.parquet")
+        assert pq.read_table(tmp_path / f"{name}.parquet").equals(whole)
+
+
 def test_every_unit_has_its_row(folder: Path, described: list[Described]) -> None:
     tables = Tables(folder)
     counts = tables.query("SELECT family, count(*) AS n FROM features GROUP BY ALL ORDER BY family")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tomogram.cli.main import main
+from tomogram.custody.evidence import verify_tomogram
+from tomogram.custody.verify import Outcome
 from tomogram.features.judging.judge import Judge
 from tomogram.features.labellers.chat import ChatLabeller
 from tomogram.features.labellers.endpoint import Address, EndpointChat, RateLimit
@@ -109,6 +111,12 @@ def test_labels_are_made_judged_and_found_again(
     asked = len(server.asked)
     work.run(tiny_model)  # it stands: nothing is asked again
     assert len(server.asked) == asked
+    listed = open_tomogram(folder).manifest.files
+    assert {"labels_whole/labels.parquet", "labels_whole/stage.json"} <= set(listed)
+    assert all(check.outcome is Outcome.REPRODUCED for check in verify_tomogram(folder))
+    (folder / "labels_whole" / "labels.parquet").write_bytes(b"forged")
+    assert verify_tomogram(folder)[1].outcome is Outcome.DIFFERS
+    shutil.rmtree(folder / "labels_whole")
 
 
 def test_an_interrupted_labelling_goes_on(folder: Path, server: Reader, tiny_model: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.report.findings import write_findings
 from tests.report.folder import CONTEXT, PEAK, ROWS, build_text
 from tests.report.test_page import HOSTILE
 from tests.viewer.folder import write_scan
+from tomogram.dictionaries.formats import own
 from tomogram.features.judged import Judged, write_judged
 from tomogram.features.judging.scores import Score
 from tomogram.models.model import Model
@@ -228,3 +230,19 @@ def test_findings_are_told_as_they_are_now(
     again = Content(open_search(other)).findings()
     assert again["groups"] == []
     assert "nothing is known" in again["summary"]
+
+
+def test_a_scan_that_was_given_its_dictionaries_has_a_map_where_they_are_named(
+    model: Model, tmp_path: Path, monkeypatch
+) -> None:
+    folder = write_scan(tmp_path / "scan", model)
+    drawn = Content(open_search(folder)).map()
+    shutil.rmtree(folder / "map")
+    given = own.read((folder / "dictionaries").rename(tmp_path / "given"))
+    without = Content(open_search(folder)).map()
+    assert without["families"] == []
+    assert "--dictionaries" in without["why"]
+    # Random ones are of no model's activations, so they are not measured here.
+    monkeypatch.setattr("tomogram.pipeline.searching.scanned_dictionaries", lambda *_: given)
+    named = open_search(folder, model, dictionaries=str(tmp_path / "given"))
+    assert Content(named).map() == drawn

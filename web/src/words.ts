@@ -11,6 +11,9 @@ export function short(value: number): string {
   return minus(value !== 0 && Math.abs(value) < 0.001 ? format(".2~e")(value) : three(value));
 }
 
+/** The same with as many digits for each, for figures that stand below one another. */
+export const even = (value: number) => (value >= 0.001 && value < 1000 ? format(".3r")(value) : short(value));
+
 export const minus = (text: string) => text.replace(/^-/, "−").replace("e-", "e−");
 export const decimal = (value: number, places = 2) => minus(value.toFixed(places));
 /** What rounds to nothing has no sign. */

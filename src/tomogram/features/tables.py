@@ -82,6 +82,9 @@ EXEMPLARS = pa.schema(
     metadata={FORMAT_KEY: str(FORMAT)},
 )
 
+ROW_GROUP = 4_096
+"""Rows of a file that are read together: a page asks for those of one unit, which stand together.
+Smaller groups make the file larger, larger ones make the page wait."""
 _ROWS_AT_ONCE = 4_096
 
 
@@ -105,10 +108,10 @@ def write_tables(families: Sequence[Described], spelling: Sequence[str], folder:
     """
     with _writer(folder / "features.parquet", FEATURES) as features:
         for family in families:
-            features.write_table(_feature_rows(family, spelling))
+            features.write_table(_feature_rows(family, spelling), ROW_GROUP)
     with _writer(folder / "exemplars.parquet", EXEMPLARS) as exemplars:
         for family in families:
-            exemplars.write_table(_exemplar_rows(family.observation))
+            exemplars.write_table(_exemplar_rows(family.observation), ROW_GROUP)
 
 
 @contextmanager
@@ -245,14 +248,22 @@ class Tables:
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+    def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The same as one table of Arrow.
+
+        Raises:
+            TomogramError: the query is not valid, or a file is damaged.
+        """
+        with self._lock, _answering():
+            return self._database.sql(sql, params=list(parameters)).to_arrow_table()
+
     def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, np.ndarray]:
         """The same as arrays, one a column.
 
         Raises:
             TomogramError: the query is not valid, or a file is damaged.
         """
-        with self._lock, _answering():
-            found = self._database.sql(sql, params=list(parameters)).to_arrow_table()
+        found = self.table(sql, parameters)
         return {
             name: column.combine_chunks().to_numpy(zero_copy_only=False)
             for name, column in zip(found.column_names, found.columns, strict=True)

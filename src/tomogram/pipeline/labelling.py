@@ -27,7 +27,7 @@ from tomogram.features.labellers.statistics import StatisticsLabeller
 from tomogram.features.labellers.subject import Labeller, Passage, Subject
 from tomogram.features.survey import Sample, readers, survey
 from tomogram.models.model import Model
-from tomogram.pipeline.labels import FOLDER
+from tomogram.pipeline.labels import FOLDER, list_labels
 from tomogram.pipeline.scanned import scanned_dictionaries, scanned_model
 from tomogram.report.tomogram import Tomogram
 from tomogram.store import progress
@@ -96,7 +96,9 @@ class Labelling:
         """
         stage = Stage(self.tomogram.folder, self._name(), VERSION, self._inputs())
         with exclusive(self.tomogram.folder):
-            return stage.run(lambda work: self._body(work, model, dictionaries))
+            labels = stage.run(lambda work: self._body(work, model, dictionaries))
+            list_labels(self.tomogram.folder)
+        return labels
 
     def _body(self, work: Work, model: Model | str | Path | None, dictionaries: str | None) -> None:
         journal = work.checkpoints / "answers.jsonl"

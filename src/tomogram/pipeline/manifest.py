@@ -12,6 +12,7 @@ import torch
 
 import tomogram
 from tomogram.models.anatomy import parameters
+from tomogram.pipeline.labels import label_files
 from tomogram.pipeline.session import Session
 from tomogram.pipeline.stages import text as text_stage
 from tomogram.pipeline.stages.dictionaries import Made
@@ -88,7 +89,10 @@ def manifest(session: Session, results: Results, stages: Sequence[Stage]) -> Man
         concepts=results.concepts,
         not_measured=tuple(_not_measured(session, results)),
         run=_run(session, results),
-        files={name: sha for stage in stages for name, sha in stage.files().items()},
+        files={
+            **{name: sha for stage in stages for name, sha in stage.files().items()},
+            **label_files(session.folder),
+        },
     )
 
 

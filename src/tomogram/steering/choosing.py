@@ -4,6 +4,7 @@ First all features of all dictionaries are ranked by how much of the behaviour t
 cost to the leading order (`sensitivity`); then the best of them are turned as far as the budget
 allows, and the one that shows the behaviour most is taken. Choosing features by what they do to the
 output, and not by where they fire, follows Arad et al. 2025, "SAEs Are Good for Steering".
+`cheapest` chooses the other way round: as little of each as the behaviour needs.
 """
 
 from __future__ import annotations

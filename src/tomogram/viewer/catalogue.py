@@ -1,8 +1,9 @@
-"""Catalogue: all units of a scan, searched, sorted and cut into pages by DuckDB.
+"""Catalogue: all units of a scan, searched, sorted and cut into pages.
 
-The columns that a list needs are read once from `features.parquet` into memory, where a hundred
-thousand rows are filtered and sorted in milliseconds. What is searched for is found by
-`features.search`; here the units found are filtered, sorted and cut like all others.
+The columns that a list needs are read once from `features.parquet` into memory. An order of all
+units is worked out when a page first asks for it and kept; a page is then a cut of numbers, and
+only the rows on it are put together. What is searched for is found by `features.search`; here the
+units found are filtered, sorted and cut like all others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Int
 
 from tomogram.features.search.catalogue import Catalogue as Numbering
 from tomogram.features.tables import Tables
@@ -24,24 +30,21 @@ SORTS = {
     "score": "score",
     "rate": "rate",
     "largest": "largest",
-    "label": "lower(label)",
+    "label": "sorted_label",
     "place": "layer",
 }
 """What a list can be sorted by, and the column that stands for it. The best of what was searched
 for is what matches most; of all units, what tells most: the label's score times how surprising a
 firing is, or units that fire on every comma would come first."""
-STATES = {
-    "": "true",
-    "labelled": "label IS NOT NULL",
-    "unlabelled": "label IS NULL AND count > 0",
-    "silent": "count = 0",
-}
-"""Which units a list can be confined to."""
+STATES = ("", "labelled", "unlabelled", "silent")
+"""Which units a list can be confined to; one that never fires is no unlabelled one."""
 MOST = 500
 """Rows given at once."""
 _SPARK = "0123456789"
-_HIDDEN = ("histogram", "number", "leader", "worth", "match", "total")
+_HIDDEN = ("histogram", "number", "leader", "worth", "sorted_label")
 """Columns of the listing that no page is told."""
+_GLANCE = ("family", "unit", "index", "side", "layer", "label", "score", "rate")
+"""Columns by which a page names another unit."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Catalogue:
     """
 
     def __init__(self, tables: Tables, numbering: Numbering, labels: Labels) -> None:
-        self._tables = tables
+        self._tables, self._numbering = tables, numbering
         self._table("numbered", {"family": numbering.families, "first": numbering.first.tolist()})
         better = labels.standing.items()
         self._table(
@@ -94,24 +97,36 @@ class Catalogue:
                 },
             },
         )  # fmt: skip
-        self.query(
-            "CREATE OR REPLACE TABLE listing AS SELECT n.first + f.unit AS number,"
+        # Row i is the unit with the number i.
+        self._listing = tables.table(
+            "SELECT n.first + f.unit AS number,"
             " f.family::VARCHAR AS family, f.unit, f.index, f.side, f.layer,"
             " f.kind::VARCHAR AS kind,"
             " CASE WHEN b.unit IS NULL THEN f.label ELSE b.said END AS label, b.labeller,"
             " coalesce(b.value, f.label_f1) AS score, coalesce(b.low, f.label_f1_low) AS low,"
             " coalesce(b.high, f.label_f1_high) AS high, f.rate, f.largest, f.mean, f.count,"
             " f.histogram, CASE WHEN f.count > 0 THEN -coalesce(b.value, f.label_f1) * ln(f.rate)"
-            " END AS worth, coalesce(d.leader, n.first + f.unit) AS leader"
+            " END AS worth, coalesce(d.leader, n.first + f.unit) AS leader,"
+            " lower(CASE WHEN b.unit IS NULL THEN f.label ELSE b.said END) AS sorted_label"
             " FROM features f JOIN numbered n ON n.family = f.family::VARCHAR"
             " LEFT JOIN better b ON b.family = n.family AND b.unit = f.unit"
             " LEFT JOIN (SELECT r.family::VARCHAR AS family, r.unit, a.first + r.other_unit AS"
             "   leader FROM related r JOIN numbered a ON a.family = r.other_family::VARCHAR"
             "   WHERE r.relation = 'duplicate') d ON d.family = n.family AND d.unit = f.unit"
             " ORDER BY number"
-        )
+        ).combine_chunks()
         for spare in ("numbered", "better"):
             self.query(f"DROP TABLE {spare}")
+        self._leader = self._column("leader")
+        self._latent = self._column("kind") == "latent"
+        fires, labelled = self._column("count") > 0, self._listing["label"].is_valid().to_numpy()
+        self._states = {
+            "": np.ones(len(fires), bool),
+            "labelled": labelled,
+            "unlabelled": ~labelled & fires,
+            "silent": ~fires,
+        }
+        self._orders: dict[tuple[str, bool], Int[np.ndarray, " units"]] = {}
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of a DuckDB query, as `Tables.query` gives them."""
@@ -132,51 +147,96 @@ class Catalogue:
                 others, and near-duplicates of a better one do not stand in it themselves, but
                 are counted in its `duplicates`.
         """
-        where: list[str] = [STATES[wanted.state]]
-        parameters: list[Any] = []
         if found is None:
-            among = "SELECT *, 0 AS duplicates, worth AS match FROM listing"
+            order = self._order(wanted.sort, wanted.descending)
+            numbers = order[self._kept(wanted)[order]]
+            duplicates = np.zeros(len(numbers), np.int64)
         else:
-            among = (
-                "SELECT l.*, f.match, count(*) OVER (PARTITION BY leader) - 1 AS duplicates"
-                " FROM (SELECT unnest(?::BIGINT[]) AS number, unnest(?::DOUBLE[]) AS match) f"
-                " JOIN listing l USING (number)"
+            numbers, duplicates = self._found(wanted, found)
+        cut_out = slice(wanted.offset, wanted.offset + wanted.limit)
+        rows = self._rows(numbers[cut_out])
+        for row, spared in zip(rows, duplicates[cut_out].tolist(), strict=True):
+            row["duplicates"] = spared
+        return {"total": len(numbers), "rows": rows}
+
+    def _kept(self, wanted: Wanted) -> Bool[np.ndarray, " units"]:
+        """Which units the filters let through."""
+        kept = self._states[wanted.state]
+        if wanted.kind:
+            kept = kept & (self._latent if wanted.kind == "latent" else ~self._latent)
+        if wanted.family:
+            own = np.zeros(len(kept), bool)
+            own[self._units(wanted.family)] = True
+            kept = kept & own
+        return kept
+
+    def _order(self, sort: str, descending: bool) -> Int[np.ndarray, " units"]:
+        """The numbers of all units in an order; those without a value last, of equals the first
+        first."""
+        key = (SORTS[sort], descending)
+        if key not in self._orders:
+            direction = "descending" if descending else "ascending"
+            found = pc.sort_indices(
+                self._listing.select([key[0], "number"]),
+                sort_keys=[(key[0], direction), ("number", "ascending")],
             )
-            parameters += [[number for number, _ in found], [score for _, score in found]]
-        for column in ("family", "kind"):
-            if getattr(wanted, column):
-                where.append(f"{column} = ?")
-                parameters.append(getattr(wanted, column))
-        among += f" WHERE {' AND '.join(where)}"
-        if found is not None:
-            among += (
-                " QUALIFY row_number() OVER (PARTITION BY leader ORDER BY f.match DESC, number) = 1"
-            )
-        by = "match" if wanted.sort == "best" else SORTS[wanted.sort]
-        direction = "DESC" if wanted.descending else "ASC"
-        total = self.query(f"SELECT count(*) AS n FROM ({among})", parameters)[0]["n"]
-        rows = self.query(
-            f"SELECT * FROM ({among}) ORDER BY {by} {direction} NULLS LAST, number"
-            " LIMIT ? OFFSET ?",
-            [*parameters, wanted.limit, wanted.offset],
+            self._orders[key] = found.to_numpy().astype(np.int64)
+        return self._orders[key]
+
+    def _found(
+        self, wanted: Wanted, found: Ranking
+    ) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
+        """Of the units found the best of each group of near-duplicates, and how many others of the
+        group were found."""
+        numbers = np.array([number for number, _ in found], np.int64)
+        match = np.array([score for _, score in found], np.float64)
+        kept = self._kept(wanted)[numbers]
+        numbers, match = numbers[kept], match[kept]
+        by_match = np.lexsort((numbers, -match))
+        _, first, members = np.unique(
+            self._leader[numbers[by_match]], return_index=True, return_counts=True
         )
-        return {"total": total, "rows": [listed(row) for row in rows]}
+        numbers, match = numbers[by_match[first]], match[by_match[first]]
+        if wanted.sort == "best":
+            order = np.lexsort((numbers, -match if wanted.descending else match))
+        else:
+            place = np.empty(len(self._leader), np.int64)
+            place[self._order(wanted.sort, wanted.descending)] = np.arange(len(place))
+            order = np.argsort(place[numbers])
+        return numbers[order], members[order] - 1
+
+    def _rows(self, numbers: Int[np.ndarray, " rows"]) -> list[dict[str, Any]]:
+        """The rows of some units, as a list shows them."""
+        taken: list[dict[str, Any]] = self._listing.take(pa.array(numbers)).to_pylist()
+        return [listed(row) for row in taken]
+
+    def _column(self, name: str) -> np.ndarray:
+        return np.asarray(self._listing[name].to_numpy(zero_copy_only=False))
+
+    def _units(self, family: str) -> slice:
+        """The numbers of a family's units; none where there is no such family."""
+        numbering = self._numbering
+        if family not in numbering.families:
+            return slice(0, 0)
+        place = numbering.families.index(family)
+        return slice(*[*numbering.first.tolist(), len(numbering)][place : place + 2])
 
     def glances(self, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
-        """Label and score of some units, by their keys."""
-        if not keys:
-            return {}
-        found = self.query(
-            "SELECT family, unit, index, side, layer, label, score, rate FROM listing"
-            " WHERE (family, unit) IN (SELECT unnest(?), unnest(?))",
-            [[family for family, _ in keys], [unit for _, unit in keys]],
-        )
-        return {(row["family"], row["unit"]): {**row, "label": cut(row["label"])} for row in found}
+        """Label and score of some units, by their keys; without those that there are not."""
+        numbers = [
+            own.start + unit
+            for family, unit in keys
+            if unit < (own := self._units(family)).stop - own.start
+        ]
+        taken = self._listing.select(_GLANCE).take(pa.array(numbers, pa.int64())).to_pylist()
+        return {(row["family"], row["unit"]): {**row, "label": cut(row["label"])} for row in taken}
 
     def everything(self) -> list[dict[str, Any]]:
         """All rows, in the order of their numbers, for an export."""
-        found = self.query("SELECT *, 0 AS duplicates FROM listing ORDER BY number")
-        return [{**listed(row), "worth": _four(row["worth"])} for row in found]
+        return [
+            {**listed(row), "duplicates": 0, "worth": _four(row["worth"])}
+            for row in self._listing.to_pylist()
+        ]
 
     def unit(self, family: str, unit: int) -> dict[str, Any]:
         """The whole row of one unit as the table has it.
@@ -188,21 +248,21 @@ class Catalogue:
 
     def brief(self, family: str, units: Sequence[int] | None = None) -> dict[int, dict[str, Any]]:
         """The rows of some units of a family, or of all, as the list shows them."""
-        among = "" if units is None else " AND unit IN (SELECT unnest(?))"
-        found = self.query(
-            f"SELECT *, 0 AS duplicates FROM listing WHERE family = ?{among}",
-            [family] if units is None else [family, list(units)],
-        )
-        return {row["unit"]: listed(row) for row in found}
+        own = self._units(family)
+        numbers = np.arange(own.start, own.stop)
+        rows = self._rows(numbers if units is None else numbers[list(units)])
+        return {row["unit"]: {**row, "duplicates": 0} for row in rows}
 
     def exemplars(self, family: str, units: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """The exemplars of some units of a family, or of all, strongest first within a unit."""
-        among = "" if units is None else " AND unit IN (SELECT unnest(?))"
+        # Bounds, unlike a list, tell the reader which parts of the file to leave alone.
+        among = "" if units is None else " AND unit BETWEEN ? AND ? AND unit IN (SELECT unnest(?))"
+        bounds = [] if units is None else [min(units), max(units), list(units)]
         return self.query(
             "SELECT unit, kind::VARCHAR AS kind, octave, position, peak, activation, document,"
             f" activations FROM exemplars WHERE family = ?{among}"
             " ORDER BY unit, kind, activation DESC, position",
-            [family] if units is None else [family, list(units)],
+            [family, *bounds],
         )
 
 

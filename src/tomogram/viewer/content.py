@@ -262,7 +262,7 @@ class Content:
 
     @cached_property
     def _map(self) -> dict[str, Any]:
-        return maps.drawn(self.tomogram)
+        return maps.drawn(self.search)
 
     def map(self) -> dict[str, Any]:
         """Where each unit that fires lies on the map; drawn once, which takes some seconds."""

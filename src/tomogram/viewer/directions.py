@@ -1,15 +1,14 @@
-"""Directions: what each latent of a scan's own dictionaries writes into the residual stream."""
+"""Directions: what each latent of a scan's dictionaries writes into the residual stream."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from tomogram.dictionaries.formats import own
+from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.store.errors import TomogramError
 
 _INTO_STREAM = frozenset({"resid_pre", "resid_mid", "resid_post", "mlp_out", "attn_out"})
@@ -24,8 +23,8 @@ class Directions:
     rows: Float[np.ndarray, "units d_model"]
 
 
-def directions(folder: Path, units: Mapping[str, int]) -> list[Directions]:
-    """Those of the dictionaries that a scan keeps in a folder, by layer; none where it keeps none.
+def directions(dictionaries: Iterable[Dictionary], units: Mapping[str, int]) -> list[Directions]:
+    """Those of a scan's dictionaries, by layer.
 
     A dictionary that writes several places, or elsewhere, is left out.
 
@@ -33,12 +32,10 @@ def directions(folder: Path, units: Mapping[str, int]) -> list[Directions]:
         units: how many units each family of the tables has.
 
     Raises:
-        TomogramError: a file is damaged, or has another number of latents than its table.
+        TomogramError: a dictionary has another number of latents than its table.
     """
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return []
     found = []
-    for dictionary in own.read(folder):
+    for dictionary in dictionaries:
         writes = dictionary.shape.writes
         if dictionary.name not in units or len(writes) > 1 or writes[0].kind not in _INTO_STREAM:
             continue

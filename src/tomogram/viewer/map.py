@@ -3,62 +3,74 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tomogram.dictionaries.formats import own
 from tomogram.pipeline.derived import derived
+from tomogram.pipeline.searching import Search
 from tomogram.report.tokens import visible
 from tomogram.report.tomogram import Tomogram
 from tomogram.store.atomic import write_bytes
-from tomogram.store.digest import digest_file
+from tomogram.store.digest import digest_array, digest_file
 from tomogram.store.errors import TomogramError
-from tomogram.viewer.directions import directions
+from tomogram.viewer.directions import Directions, directions
 from tomogram.viewer.projection import project
 
 VERSION = 1
 EXTENT = 4095
 """Largest coordinate; places are whole numbers from 0."""
 _NONE = (
-    "The scan was given its dictionaries and holds no copy of them, so there is nothing here to "
-    "draw a map from."
+    "The scan was given its dictionaries and holds no copy of them. Name them with --dictionaries, "
+    "and the map is drawn from them."
 )
+_ELSEWHERE = "No dictionary of this scan writes one place of the residual stream."
 
 
-def drawn(tomogram: Tomogram) -> dict[str, Any]:
-    """The map of a scan as the page shows it.
+def drawn(search: Search) -> dict[str, Any]:
+    """The map of a scan as the page shows it: of the scan's own dictionaries, or of those that it
+    was given and the search was told of.
 
     It is drawn once, which takes some seconds, and kept in the scan's folder.
 
     Raises:
-        TomogramError: the scan's files are damaged, or another process writes to its folder.
+        TomogramError: the scan's files are damaged, its dictionaries are others, or another process
+            writes to its folder.
     """
+    tomogram = search.tomogram
     folder = tomogram.folder
     files = [*sorted((folder / "dictionaries").rglob("*.safetensors"))]
-    if not files:
+    given = search.dictionaries_source is not None
+    if not files and not given:
         return {"families": [], "extent": EXTENT, "why": _NONE}
     # Which units fire is in the table.
     files.append(folder / "features" / "features.parquet")
     inputs: Any = {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
+    sizes = {group.name: group.units for group in tomogram.manifest.groups}
+    rows = directions(search.dictionaries, sizes) if given else None
+    if rows is not None:
+        inputs["given"] = {each.family: digest_array(each.rows) for each in rows}
 
     def draw(work: Path) -> None:
-        data = json.dumps(_draw(tomogram), allow_nan=False, separators=(",", ":"))
+        # A map that stands is shown without reading the scan's dictionaries.
+        found = directions(own.read(folder / "dictionaries"), sizes) if rows is None else rows
+        data = json.dumps(_draw(tomogram, found), allow_nan=False, separators=(",", ":"))
         write_bytes(work / "map.json", data.encode("ascii"))
 
     path = derived(folder, "map", VERSION, inputs, draw) / "map.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        shown: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise TomogramError(f"{path} is damaged; remove its folder to draw it again.") from error
-    return found
+    return shown
 
 
-def _draw(tomogram: Tomogram) -> dict[str, Any]:
-    sizes = {group.name: group.units for group in tomogram.manifest.groups}
-    found = directions(tomogram.folder / "dictionaries", sizes)
+def _draw(tomogram: Tomogram, found: Sequence[Directions]) -> dict[str, Any]:
     if not found:
-        return {"families": [], "extent": EXTENT, "why": _NONE}
+        return {"families": [], "extent": EXTENT, "why": _ELSEWHERE}
     rows = np.concatenate([each.rows for each in found])
     places = (project(rows) * EXTENT).round().astype(int)
     fires = tomogram.features.query(

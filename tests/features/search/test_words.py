@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tomogram.features.search.words import Entry, WordIndex, build
+from tomogram.features.search.words import WEIGHTS, Entry, WordIndex, build
 from tomogram.store.errors import TomogramError
 
 ENTRIES = [
@@ -84,9 +88,53 @@ def test_hostile_text_is_words(index: WordIndex) -> None:
         index.find("?! \u202e", limit=5)
 
 
-def test_damaged_and_newer_files_are_refused(tmp_path: Path) -> None:
-    import sqlite3
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["dog", "dogs", "cat", "café", "ran", "running"]), max_size=6),
+        min_size=1, max_size=12,
+    ),
+    st.sampled_from(["dog", "cat", "cafe", "run dog", "ran cat dog", "fish"]),
+)  # fmt: skip
+@settings(max_examples=30, deadline=None)
+def test_scores_are_those_of_sqlite(texts: list[list[str]], query: str) -> None:
+    """FTS5 counts BM25 when it is asked; the index has worked it out beforehand."""
+    entries = [
+        Entry(3 * i + 1, " ".join(words[:1]), " ".join(words[1:3]), " ".join(words[3:]), "word")
+        for i, words in enumerate(texts)
+    ]
+    theirs = sqlite3.connect(":memory:")
+    theirs.execute(
+        f"CREATE VIRTUAL TABLE units USING fts5({', '.join(WEIGHTS)}, tokenize='porter unicode61')"
+    )
+    for entry in entries:
+        columns = [getattr(entry, name) for name in WEIGHTS]
+        theirs.execute("INSERT INTO units(rowid, label, fires, promoted, context)"
+                       " VALUES (?, ?, ?, ?, ?)", [entry.number, *columns])  # fmt: skip
+    weights = ", ".join(map(str, WEIGHTS.values()))
+    wanted = dict(
+        theirs.execute(
+            f"SELECT rowid, -bm25(units, {weights}) FROM units WHERE units MATCH ?",
+            [" OR ".join(f'"{word}"' for word in query.split())],
+        ).fetchall()
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        build(entries, Path(folder) / "words.sqlite")
+        found = dict(WordIndex(Path(folder) / "words.sqlite").find(query, limit=99))
+    assert set(found) == set(wanted)
+    for number, score in found.items():
+        assert score == pytest.approx(wanted[number], rel=2e-3, abs=1e-6)
 
+
+def test_of_many_units_the_best_are_given_and_equals_by_their_numbers(tmp_path: Path) -> None:
+    same = [Entry(i, "", "dog", "", "") for i in range(50)]
+    build([*same, Entry(50, "dog", "dog", "", "")], tmp_path / "words.sqlite")
+    index = WordIndex(tmp_path / "words.sqlite")
+    assert [number for number, _ in index.find("dog", limit=4)] == [50, 0, 1, 2]
+    build([], tmp_path / "none.sqlite")
+    assert WordIndex(tmp_path / "none.sqlite").find("dog", limit=4) == []
+
+
+def test_damaged_and_newer_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "words.sqlite"
     with pytest.raises(TomogramError, match="no index"):
         WordIndex(path)

@@ -1,7 +1,7 @@
 // Text with a unit's activations laid over it, and tokens that stand alone.
 import { useRef } from "preact/hooks";
 import type { Exemplar } from "../data/types";
-import { alone, short } from "../words";
+import { alone, even, short } from "../words";
 import { showTip } from "./tip";
 
 /** One of ten shades; what fires at all never looks silent. */
@@ -33,7 +33,7 @@ export function Excerpt(props: { exemplar: Exemplar; vocabulary: string[]; large
     <li class="exemplar">
       <span class="peak">
         <span class="sr">activation </span>
-        {short(exemplar.activation)}
+        {even(exemplar.activation)}
       </span>
       <bdi ref={line} tabIndex={0} role="group" aria-label={`Activation ${short(exemplar.activation)}; arrow keys read each token`} onKeyDown={step}>
         {exemplar.tokens.map((id, place) => {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16
+from jaxtyping import Float
 
 from tomogram.store.digest import digest_array, digest_json
 from tomogram.store.errors import TomogramError
@@ -73,7 +73,7 @@ class SentenceEncoder:
 
 
 def nearest(
-    vectors: Float16[np.ndarray, "units width"],
+    vectors: Float[np.ndarray, "units width"],
     numbers: Sequence[int] | np.ndarray,
     query: Float[np.ndarray, " width"],
     limit: int,
@@ -81,8 +81,11 @@ def nearest(
     """The units whose vectors have the largest cosine with a query, best first.
 
     Args:
-        vectors: of norm 1, one for each of `numbers`.
+        vectors: of norm 1, one for each of `numbers`. In float32: most processors have no
+            arithmetic in float16, and took four times as long over half as many bytes.
     """
-    cosine = (torch.from_numpy(vectors) @ torch.from_numpy(query).to(torch.float16)).float().numpy()
-    best = np.argsort(-cosine, kind="stable")[:limit]
+    cosine = vectors @ query.astype(vectors.dtype, copy=False)
+    few = limit < len(cosine)
+    best = np.argpartition(-cosine, limit)[:limit] if few else np.arange(len(cosine))
+    best = best[np.lexsort((best, -cosine[best]))]
     return [(int(numbers[i]), float(cosine[i])) for i in best]
