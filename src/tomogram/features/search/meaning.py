@@ -81,8 +81,8 @@ def nearest(
     """The units whose vectors have the largest cosine with a query, best first.
 
     Args:
-        vectors: of norm 1, one for each of `numbers`. In float32: most processors have no
-            arithmetic in float16, and took four times as long over half as many bytes.
+        vectors: of norm 1, one for each of `numbers`; in float32, for most processors have no
+            arithmetic in float16.
     """
     cosine = vectors @ query.astype(vectors.dtype, copy=False)
     few = limit < len(cosine)
