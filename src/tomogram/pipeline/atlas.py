@@ -27,8 +27,8 @@ from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 from tomogram.text.sampled import sample
 
-VERSION = 2
-CLUSTERS, PAIRS, TOKENS, CONTEXT = 40, 24, 40_000, 256
+VERSION = 3
+CLUSTERS, PAIRS, TOKENS, CONTEXT = 44, 24, 40_000, 256
 SAME = 0.8
 """Circuits that share this much of their edges (Jaccard) are one mechanism."""
 _EXAMPLES, _TAIL = 5, 12
@@ -96,7 +96,7 @@ def _entries(
 ) -> list[dict[str, Any]]:
     """One entry a behaviour; finished ones are kept as checkpoints."""
     found = predictions(model, text)
-    proposed = propose(model, found, clusters=clusters, pairs=pairs, seed=settings.seed)
+    proposed = propose(model, text, found, clusters=clusters, pairs=pairs, seed=settings.seed)
     entries = []
     with task("finding circuits", total=len(proposed), unit="behaviours") as progress:
         for number, behaviour in enumerate(proposed):
@@ -142,10 +142,11 @@ def _ranked(entries: list[dict[str, Any]]) -> dict[str, Any]:
         if same is None:
             kept.append(entry | {"merged": 1})
         else:
-            # The larger cluster comes first, so its circuit and its proof stand for both.
-            for name in ("predictions", "share_of_predictions"):
-                same[name] += entry[name]
-            same["claims"] += entry["claims"]
+            # The larger proposal comes first, so its circuit and its proof stand for both.
+            claimed = {tuple(each) for each in same["claims"]}
+            same["claims"] += [each for each in entry["claims"] if tuple(each) not in claimed]
+            same["share_of_predictions"] *= len(same["claims"]) / same["predictions"]
+            same["predictions"] = len(same["claims"])
             same["examples"] += entry["examples"][:2]
             same["merged"] += 1
     kept.sort(key=lambda e: -e["share_of_predictions"] * min(1.0, e["faithfulness"]["value"]))

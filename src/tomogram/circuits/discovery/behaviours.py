@@ -1,17 +1,18 @@
-"""Behaviours: what a model does, proposed from clusters of its own confident predictions.
+"""Behaviours: what a model does, proposed from its own confident predictions.
 
-What the last two tokens settle by themselves is left out: it needs no mechanism but a table. The
-other predictions are described by the stream in the middle of the model and by how much each head
-and MLP adds to the logit of what is predicted, and clustered (k-means). A cluster is a proposal:
-its tokens are what it claims, and its pairs are two of its prompts of one length with different
-answers, so that what all its prompts share is the same in both and what decides between answers
-differs. A cluster with one answer alone is paired with prompts of other clusters.
+A behaviour is what a model does throughout a kind of document, or in one sort of place in it. So
+documents are grouped first (`kinds`), and of the predictions in a group those are claimed of which
+the model knows more than the last words, or their classes, settle (`templates`), by half a bit at
+least. What a group claims is one proposal; the two halves of a small group's by the stream (k-means)
+are two more, where they are not nearly the same as what is proposed already. A proposal's pairs are two of its
+prompts of one length with different answers and as few different tokens as there are, so that what
+its prompts share is the same in both. A proposal with one answer alone is paired with the prompts
+of others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,17 +22,23 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from tomogram.circuits.discovery.edges import edge_graph
+from tomogram.circuits.discovery.kinds import kinds
 from tomogram.circuits.discovery.pairs import Pair
 from tomogram.circuits.discovery.streams import writes
+from tomogram.circuits.discovery.templates import sequences, settled, word_classes
 from tomogram.models.model import Model
 from tomogram.store.progress import task
 from tomogram.text.packing import PackedText
 
-CONFIDENT = 0.5
+CONFIDENT = 0.7
 LONGEST = 48
-OPEN = 0.5
-"""A prediction is open when fewer of its last two tokens' occurrences are followed by it."""
-_DEPTH, _FEW = 0.5, 5
+GAIN = 0.5
+"""Bits that the model's probability is above what the last words settle."""
+NEARLY = 0.75
+"""Proposals whose tokens agree by this F1 are the same."""
+SMALL = 0.1
+"""Kinds of at most this share of the documents are proposed in halves, too."""
+_DEPTH, _FEWEST = 0.75, 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +48,20 @@ class Predictions:
     Args:
         row, position: where each was made; it is about the next token.
         token: what was predicted.
-        stream: the stream there, in the middle of the model, normed to length 1.
-        added: what each writer adds to the logit of the token above the mean of all tokens, normed
-            to length 1.
+        chance: its probability.
+        stream: the stream there, at three quarters of the depth, normed to length 1.
+        document: the place of its document among `documents`.
+        documents: the mean of such streams over each document that has predictions.
         prompt: the document up to there.
     """
 
     row: Int[np.ndarray, " n"]
     position: Int[np.ndarray, " n"]
     token: Int[np.ndarray, " n"]
+    chance: Float[np.ndarray, " n"]
     stream: Float[np.ndarray, "n d_model"]
-    added: Float[np.ndarray, "n writer"]
+    document: Int[np.ndarray, " n"]
+    documents: Float[np.ndarray, "document d_model"]
     prompt: tuple[tuple[int, ...], ...]
 
 
@@ -73,17 +83,21 @@ def predictions(
     is then a prompt by itself, and predictions that it alone does not give are left out by `pairs`.
     """
     graph = edge_graph(model)
-    middle = max(1, round(_DEPTH * model.n_layers))
-    directions = model.unembedding - model.unembedding.mean(1, keepdim=True)
-    found: list[tuple[int, int, int]] = []
+    layer = max(1, round(_DEPTH * model.n_layers))
+    found: list[tuple[int, int, int, int]] = []
+    chances: list[Float[np.ndarray, " n"]] = []
     streams: list[Float[np.ndarray, "n d_model"]] = []
-    added: list[Float[np.ndarray, "n writer"]] = []
     prompts: list[tuple[int, ...]] = []
+    number, owner_of = np.unique(text.documents, return_inverse=True)
+    owner_of = owner_of.reshape(text.documents.shape)
+    sums = np.zeros((len(number), model.d_model))
     with task("reading predictions", total=len(text.tokens), unit="rows") as progress:
-        for row, (tokens, owner) in enumerate(zip(text.tokens, text.documents, strict=True)):
+        for row, (tokens, owner) in enumerate(zip(text.tokens, owner_of, strict=True)):
             ids = torch.from_numpy(tokens[None].astype(np.int64)).to(model.device)
             run = writes(model, graph, ids)
             chance, best = model.unembed(run.last)[0].float().softmax(-1).max(-1)
+            stream = _unit(run.attn_in[layer] if layer < model.n_layers else run.last)[0]
+            np.add.at(sums, owner, stream)
             starts = np.r_[0, np.flatnonzero(np.diff(owner)) + 1]
             start = starts[np.searchsorted(starts, np.arange(len(tokens)), side="right") - 1]
             length = np.arange(len(tokens)) - start + 1
@@ -91,23 +105,25 @@ def predictions(
             whole = (start > 0) | (row == 0)
             fits = whole & (length >= 2) & (length <= longest)
             places = np.flatnonzero(fits & (chance.cpu().numpy() >= confident))
-            said = best[torch.from_numpy(places).to(best.device)]
-            found += [(row, int(p), int(t)) for p, t in zip(places, said, strict=True)]
+            said = best.cpu().numpy()[places]
+            found += [
+                (row, int(p), int(t), int(owner[p])) for p, t in zip(places, said, strict=True)
+            ]
             prompts += [tuple(tokens[start[p] : p + 1].tolist()) for p in places]
-            streams.append(
-                _unit(run.attn_in[middle] if middle < model.n_layers else run.last)[0][places]
-            )
-            parts = torch.einsum("wnd,dn->nw", run.written[0][:, places], directions[:, said])
-            added.append(_unit(parts))
+            chances.append(chance.cpu().numpy()[places])
+            streams.append(stream[places])
             progress.advance()
-    columns = np.array(found, dtype=np.int64).reshape(-1, 3)
-    rows, positions, tokens_said = columns.T
+    rows, positions, token, owners = np.array(found, dtype=np.int64).reshape(-1, 4).T
+    used, document = np.unique(owners, return_inverse=True)
+    length_of = np.bincount(owner_of.reshape(-1), minlength=len(number))
     return Predictions(
         rows,
         positions,
-        tokens_said,
+        token,
+        np.concatenate(chances),
         np.concatenate(streams),
-        np.concatenate(added),
+        document,
+        sums[used] / length_of[used, None],
         tuple(prompts),
     )
 
@@ -119,50 +135,56 @@ def _unit(value: Float[Tensor, "*rows d"]) -> Float[np.ndarray, "*rows d"]:
     return found
 
 
-def settled(found: Predictions) -> Float[np.ndarray, " n"]:
-    """How often the last two tokens of a prediction are followed by it, elsewhere in the text.
-
-    Two tokens that are hardly seen elsewhere say nothing; then the last one decides.
-    """
-    tokens = found.token.tolist()
-
-    def share(n: int) -> tuple[np.ndarray, np.ndarray]:
-        before = [prompt[-n:] for prompt in found.prompt]
-        seen, both = Counter(before), Counter(zip(before, tokens, strict=True))
-        times = np.array([seen[b] - 1 for b in before])
-        said = np.array([both[b, t] - 1 for b, t in zip(before, tokens, strict=True)])
-        return times, said / np.maximum(times, 1)
-
-    (times, two), (_, one) = share(2), share(1)
-    return np.where(times >= _FEW, two, one)
-
-
 def propose(
     model: Model,
+    text: PackedText,
     found: Predictions,
     *,
     clusters: int,
     pairs: int,
     seed: int = 0,
 ) -> tuple[Behaviour, ...]:
-    """Proposed behaviours, the most frequent first; clusters without enough pairs are left out."""
-    asked = np.flatnonzero(settled(found) < OPEN)
-    count = min(clusters, len(asked))
-    if count == 0:
+    """At most `clusters` proposals, the most frequent first; those without enough pairs left out."""
+    if len(found.token) == 0:
         return ()
-    described = np.concatenate([found.stream[asked], found.added[asked]], 1)
-    label = KMeans(count, n_init=4, random_state=seed).fit_predict(described)
+    everything = np.arange(len(found.token))
     generator = np.random.default_rng(seed)
-    proposed = []
-    for cluster in range(count):
-        members = asked[label == cluster]
-        rest = asked[label != cluster]
+    proposed: list[Behaviour] = []
+    for members in _claims(found, word_classes(text, model.d_vocab, seed=seed), seed):
+        if any(_agree(members, each.members) >= NEARLY for each in proposed):
+            continue
         made = _pairs(model, found, members, members, pairs, generator)
         if len(made) < pairs // 2:
+            rest = np.setdiff1d(everything, members)
             made = _pairs(model, found, members, rest, pairs, generator)
         if len(made) >= max(2, pairs // 2):
             proposed.append(Behaviour(members, made))
+        if len(proposed) == clusters:
+            break
     return tuple(sorted(proposed, key=lambda each: -len(each.members)))
+
+
+def _claims(
+    found: Predictions, classes: Int[np.ndarray, " token"], seed: int
+) -> Iterator[Int[np.ndarray, " n"]]:
+    """What every kind of document claims, and of a small one its halves by the stream."""
+    sequence = sequences(found.prompt, classes)
+    everywhere = settled(sequence, found.token, found.document)
+    for group in kinds(found.documents):
+        here = np.flatnonzero(np.isin(found.document, group))
+        inside = settled(sequence[:, here], found.token[here], found.document[here])
+        known = np.maximum(np.maximum(inside, everywhere[here]), 1e-6)
+        members = here[np.log2(found.chance[here]) - np.log2(known) >= GAIN]
+        if len(members) >= _FEWEST:
+            yield members
+        if len(members) >= 2 * _FEWEST and len(group) <= SMALL * len(found.documents):
+            half = KMeans(2, n_init=3, random_state=seed).fit_predict(found.stream[members])
+            yield from (part for n in (0, 1) if len(part := members[half == n]) >= _FEWEST)
+
+
+def _agree(one: Int[np.ndarray, " n"], other: Int[np.ndarray, " m"]) -> float:
+    """F1 between two sets of predictions."""
+    return 2 * len(np.intersect1d(one, other, assume_unique=True)) / (len(one) + len(other))
 
 
 def _pairs(
@@ -173,20 +195,31 @@ def _pairs(
     wanted: int,
     generator: np.random.Generator,
 ) -> tuple[Pair, ...]:
-    """Pairs of equal length with different answers, each of which its prompt alone gives."""
+    """Pairs of equal length with different answers, each of which its prompt alone gives.
+
+    The partner of a prompt is the one that has the fewest other tokens.
+    """
     by_length: dict[int, list[int]] = {}
     for place in generator.permutation(others).tolist():
         by_length.setdefault(len(found.prompt[place]), []).append(place)
+    same_length = {
+        length: (np.array(places), np.array([found.prompt[place] for place in places]))
+        for length, places in by_length.items()
+    }
     made: dict[Pair, None] = {}
     for place in generator.permutation(members).tolist():
         prompt, token = found.prompt[place], int(found.token[place])
-        for partner in by_length.get(len(prompt), ()):
-            other = int(found.token[partner])
-            if other != token and found.prompt[partner] != prompt:
-                pair = Pair(prompt, found.prompt[partner], token, other)
-                if _said(model, (prompt, found.prompt[partner])) == [token, other]:
-                    made[pair] = None
-                break
+        if len(prompt) not in same_length:
+            continue
+        places, prompts = same_length[len(prompt)]
+        differ = (prompts != np.array(prompt)).sum(1)
+        fits = (differ > 0) & (found.token[places] != token)
+        if not fits.any():
+            continue
+        partner = int(places[np.where(fits, differ, len(prompt) + 1).argmin()])
+        other = int(found.token[partner])
+        if _said(model, (prompt, found.prompt[partner])) == [token, other]:
+            made[Pair(prompt, found.prompt[partner], token, other)] = None
         if len(made) == wanted:
             break
     return tuple(made)
