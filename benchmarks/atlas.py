@@ -24,7 +24,6 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.harness import Figure, figure, main
 from tomogram.circuits.discovery.behaviours import LONGEST
-from tomogram.circuits.discovery.discover import Settings
 from tomogram.models.load import load
 from tomogram.pipeline.atlas import CLUSTERS, CONTEXT, PAIRS, atlas
 from tomogram.reference.shipped import path, world_of
@@ -131,7 +130,6 @@ def measure(quick: bool) -> dict[str, Figure]:
             text=made.text,
             clusters=8 if quick else CLUSTERS,
             pairs=8 if quick else PAIRS,
-            settings=Settings(limit=SHARE, sampled=0),
         )
     return figures(found, planted(world, made))
 

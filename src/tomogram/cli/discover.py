@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ def discover(
     pairs: Path = typer.Option(
         None,
         help="Behaviour as JSON lines: clean, counterfactual, answer, other."
-        " Without it behaviours are proposed from clusters of the model's own predictions.",
+        " Without it behaviours are proposed from the model's own predictions.",
     ),
     text: str = typer.Option(
         None, help="Without --pairs: text to predict; sampled from the model without it."
     ),
-    clusters: int = typer.Option(40, help="Without --pairs: how many clusters are looked into."),
+    clusters: int = typer.Option(44, help="Without --pairs: how many proposals are looked into."),
     method: str = typer.Option(
         "secant", help="How edges are scored; docs/discovery.md lists them."
     ),
-    faithfulness: float = typer.Option(0.85, help="What the circuit must reach, between 0 and 1."),
+    faithfulness: float = typer.Option(
+        None,
+        help="What the circuit must reach on the pairs it is searched with: 0.85 with --pairs,"
+        " else 0.95.",
+    ),
     limit: float = typer.Option(
         None, help="The largest share of edges a circuit may have: 1 with --pairs, else 0.1."
     ),
@@ -38,19 +43,27 @@ def discover(
 ) -> None:
     """Find the edges between heads and MLPs that carry a behaviour, and measure them."""
     from tomogram.circuits.discovery.discover import Settings
-    from tomogram.pipeline.atlas import atlas
+    from tomogram.pipeline.atlas import ROUNDS, SHARE, WANTED, atlas
     from tomogram.pipeline.discovery import discover_pairs
     from tomogram.store.canonical import readable_json
     from tomogram.store.errors import TomogramError
 
-    if limit is None:
-        limit = 0.1 if pairs is None else 1.0
+    standard = (
+        Settings()
+        if pairs is not None
+        else Settings(wanted=WANTED, limit=SHARE, sampled=0, rounds=ROUNDS)
+    )
+    limit = standard.limit if limit is None else limit
+    faithfulness = standard.wanted if faithfulness is None else faithfulness
     if not 0 < faithfulness <= 1 or not 0 < limit <= 1 or sampled < 0 or clusters < 1:
         raise TomogramError(
             "--faithfulness and --limit lie between 0 and 1; --sampled is 0 or more and"
             " --clusters 1 or more."
         )
-    settings = Settings(method, faithfulness, limit, sampled if pairs else 0, seed)
+    settings = replace(
+        standard, method=method, wanted=faithfulness, limit=limit, seed=seed,
+        sampled=sampled if pairs else 0,
+    )  # fmt: skip
     told: str
     if pairs is not None:
         found = discover_pairs(

@@ -20,7 +20,9 @@ def view(
         None, help="Sentence encoder, to search by meaning: a folder, or a name in the cache."
     ),
     graphs: list[Path] = typer.Option(
-        None, help="Graphs of `tomogram trace --out`, files or folders; DIR/graphs is always read."
+        None,
+        help="Graphs of `tomogram trace --out`, files or folders; those of the scan and in"
+        " DIR/graphs are always read.",
     ),
     port: int = typer.Option(None, help="Port on 127.0.0.1; 4747 or the next free one without it."),
     device: str = typer.Option("cpu", help="cpu, cuda or mps."),
@@ -34,12 +36,11 @@ def view(
     from tomogram.pipeline.searching import Search
     from tomogram.report.tomogram import open_tomogram
     from tomogram.viewer.content import Content
-    from tomogram.viewer.graphs import FOLDER, find
+    from tomogram.viewer.graphs import find, found_in
 
     search = Search(open_tomogram(folder), model, dictionaries, encoder, device, dtype)
     content = Content(search)
-    own = folder / FOLDER
-    drawn = find([*([own] if own.is_dir() else []), *(graphs or [])])
+    drawn = find([*found_in(folder), *(graphs or [])])
     if export is not None:
         from tomogram.viewer.export import export as write
 

@@ -28,7 +28,10 @@ from tomogram.text.packing import PackedText
 from tomogram.text.sampled import sample
 
 VERSION = 3
-CLUSTERS, PAIRS, TOKENS, CONTEXT = 44, 24, 40_000, 256
+CLUSTERS, PAIRS, TOKENS, CONTEXT = 44, 16, 40_000, 256
+WANTED, SHARE, ROUNDS = 0.95, 0.1, 1
+"""What a circuit is to reach on the pairs it is searched with, more than it is asked for on
+others; the most edges; and how finely it is pruned."""
 SAME = 0.8
 """Circuits that share this much of their edges (Jaccard) are one mechanism."""
 _EXAMPLES, _TAIL = 5, 12
@@ -56,7 +59,7 @@ def atlas(
     Raises:
         TomogramError: model or text cannot be read, or the folder cannot be written.
     """
-    settings = settings or Settings(limit=0.1, sampled=0)
+    settings = settings or Settings(wanted=WANTED, limit=SHARE, sampled=0, rounds=ROUNDS)
     model = given_model(model, device=device, dtype=dtype)
     context = min(CONTEXT, model.context)
     with exclusive(out):
@@ -72,7 +75,7 @@ def atlas(
             "pairs": pairs,
             "settings": [
                 *(settings.method, settings.wanted, settings.limit, settings.sampled),
-                settings.seed,
+                *(settings.seed, settings.rounds),
             ],
             "threads": torch.get_num_threads(),
         }

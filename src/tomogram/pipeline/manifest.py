@@ -25,6 +25,7 @@ from tomogram.store.atomic import write_bytes
 from tomogram.store.canonical import readable_json
 from tomogram.store.schema import (
     Anatomy,
+    Circuits,
     Concepts,
     Coverage,
     DictionaryRecord,
@@ -55,6 +56,7 @@ class Results:
     measured: Measured
     surveyed: Surveyed
     concepts: Concepts | None
+    circuits: Circuits
 
 
 def write(session: Session, results: Results, stages: Sequence[Stage]) -> None:
@@ -87,6 +89,7 @@ def manifest(session: Session, results: Results, stages: Sequence[Stage]) -> Man
         anatomy=results.anatomy,
         groups=results.surveyed.groups,
         concepts=results.concepts,
+        circuits=results.circuits,
         not_measured=tuple(_not_measured(session, results)),
         run=_run(session, results),
         files={
@@ -177,8 +180,9 @@ def _not_measured(session: Session, results: Results) -> list[NotMeasured]:
     """What a reader may look for in vain."""
     missing = [
         NotMeasured(
-            what="How single answers come about (circuits)",
-            why="This version traces no circuits; no claim here says how features work together.",
+            what="How other answers come about (circuits)",
+            why=f"This scan traced {results.circuits.tried} single predictions; it says nothing of"
+            " how the model makes any other, and looked for no circuit of a whole behaviour.",
         ),
         NotMeasured(
             what="Whether something is wrong with the model (audits)",

@@ -10,7 +10,15 @@ from tomogram.pipeline.folder import opened
 from tomogram.pipeline.given import given_model
 from tomogram.pipeline.plan import Plan, fitted, plan_named
 from tomogram.pipeline.session import Session
-from tomogram.pipeline.stages import anatomy, concepts, dictionaries, features, quality, text
+from tomogram.pipeline.stages import (
+    anatomy,
+    circuits,
+    concepts,
+    dictionaries,
+    features,
+    quality,
+    text,
+)
 from tomogram.reference.shipped import world_of
 from tomogram.report.tomogram import Tomogram, open_tomogram
 from tomogram.store.allocator import keep_freed_memory
@@ -85,9 +93,11 @@ def _stages(
     if session.world is not None and text.kind(session, source) == text.MICROWORLD:
         stages.append(concepts.stage(session, made.digest))
         matched = concepts.run(session, made.dictionaries, made.digest)
+    stages.append(circuits.stage(session, texts, made.digest))
+    traced = circuits.run(session, texts, made.dictionaries, made.digest)
     manifest.write(
         session,
-        manifest.Results(source, texts, found, made, measured, surveyed, matched),
+        manifest.Results(source, texts, found, made, measured, surveyed, matched, traced),
         stages,
     )
 

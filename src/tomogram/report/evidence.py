@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 from typing import Any
 
 import numpy as np
 
+from tomogram.circuits.graph.export import read_graph
+from tomogram.circuits.graph.graph import Graph
 from tomogram.features.exemplars import draw, excerpt
 from tomogram.features.statistics import bin_edges
 from tomogram.report.cards import Card, Snippet
@@ -44,6 +46,10 @@ class Evidence:
     """Label scores of all labelled features."""
     neuron_scores: tuple[float, ...]
     """Label scores of all labelled sides of neurons."""
+    graphs: tuple[Graph, ...] = ()
+    """The circuits that the manifest tells of."""
+    labels: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """What the features of transcoders are called, by layer and number."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,24 @@ def gather(tomogram: Tomogram) -> Evidence:
         cards=tuple(_cards(tomogram, picked, blind, concepts)),
         feature_scores=tuple(c.score for c in features if c.score is not None),
         neuron_scores=tuple(c.score for c in neurons if c.score is not None),
+        graphs=_graphs(tomogram),
+        labels=_labels(tomogram, features),
     )
+
+
+def _graphs(tomogram: Tomogram) -> tuple[Graph, ...]:
+    found = tomogram.manifest.circuits
+    shown = () if found is None else found.shown
+    return tuple(read_graph(tomogram.folder / each.file)[0] for each in shown)
+
+
+def _labels(tomogram: Tomogram, features: Sequence[Candidate]) -> dict[tuple[int, int], str]:
+    layer = {d.name: d.layer for d in tomogram.manifest.dictionaries if d.shape == "transcoder"}
+    return {
+        (layer[c.key[0]], c.key[1]): c.label
+        for c in features
+        if c.label is not None and c.key[0] in layer
+    }
 
 
 def chosen(candidates: Sequence[Candidate], n: int, *, preferred: Iterable[Key] = ()) -> list[Key]:

@@ -70,6 +70,7 @@ def render(manifest: Manifest, evidence: Evidence, audited: Audited | None = Non
         ),
         comparison=comparison(manifest),
         quality=pictures.quality(manifest),
+        circuits=pictures.circuits(manifest, evidence.graphs, evidence.labels),
         cards=evidence.cards,
         groups=list(dict.fromkeys(card.group for card in evidence.cards)),
         sites=sorted(Counter(site.partition(".")[0] for site in manifest.sites).items()),

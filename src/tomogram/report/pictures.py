@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tomogram.circuits.graph.graph import Graph
+from tomogram.report.charts.circuit_graph import Labels, circuit_graph
 from tomogram.report.charts.concept_scatter import concept_scatter
 from tomogram.report.charts.concept_strips import concept_strips
 from tomogram.report.charts.coverage_slice import coverage_slice
@@ -76,3 +78,13 @@ def quality(manifest: Manifest) -> list[Picture]:
         if chosen:
             pictures += [rise_by_layer(chosen, together, what), fvu_by_layer(chosen, what)]
     return pictures
+
+
+def circuits(manifest: Manifest, graphs: Sequence[Graph], labels: Labels) -> list[Picture]:
+    """The model's own circuits that were verified best."""
+    if manifest.circuits is None:
+        return []
+    return [
+        circuit_graph(graph, record, labels)
+        for graph, record in zip(graphs, manifest.circuits.shown, strict=True)
+    ]

@@ -329,6 +329,46 @@ class Concepts(Record):
     concepts: tuple[ConceptRecord, ...]
 
 
+# --- circuits ---------------------------------------------------------------------------------
+
+
+class CircuitRecord(Record):
+    """The attribution graph of one prediction, as far as it was measured."""
+
+    file: str
+    """The graph's file inside the tomogram."""
+    prompt: str
+    says: str
+    """The predicted token."""
+    probability: float
+    passed: bool
+    """Whether the graph stood its check."""
+    replacement: float
+    completeness: float
+    frozen: Estimate
+    """Spearman of predicted and measured effects of edges, attention and norms held."""
+    direct: Estimate
+    """The same with attention and norms live and the other MLPs held."""
+    total: Estimate
+    """The same in the original model."""
+    kept: float
+    """Share of all units and errors that the pruned graph has."""
+    faithfulness: float
+    """What the model does with nothing but the pruned graph (MIB's f)."""
+
+
+class Circuits(Record):
+    """Graphs of a few predictions, those that stood their check best."""
+
+    tried: int
+    """Predictions that were traced."""
+    passed: int
+    """Those whose graph stood its check."""
+    shown: tuple[CircuitRecord, ...]
+    refused: str | None = None
+    """Why no graph could be drawn, where none could."""
+
+
 # --- the file ---------------------------------------------------------------------------------
 
 
@@ -352,6 +392,7 @@ class Manifest(Record):
     anatomy: Anatomy
     groups: tuple[UnitGroup, ...]
     concepts: Concepts | None = None
+    circuits: Circuits | None = None
     not_measured: tuple[NotMeasured, ...]
     run: Run
     files: dict[str, Digest]

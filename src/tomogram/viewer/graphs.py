@@ -124,6 +124,13 @@ def find(paths: Sequence[Path]) -> Graphs:
     return Graphs(tuple(files))
 
 
+def found_in(folder: Path) -> list[Path]:
+    """Where a tomogram has graphs: those that the scan drew, and the folder for others."""
+    drawn = sorted((folder / "circuits").glob("circuit-*.json"))
+    own = folder / FOLDER
+    return [*drawn, *([own] if own.is_dir() else [])]
+
+
 def _read(path: Path) -> tuple[Graph, Scores]:
     """A graph and the scores it had when it was drawn; of a foreign one, those of what it holds."""
     content = read_json(path)

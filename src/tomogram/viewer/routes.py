@@ -110,7 +110,9 @@ def routes(content: Content, live: Live, graphs: Graphs | None = None) -> Routes
     def silenced(body: Json) -> Any:
         found = drawn.graph(_text(body, "graph"))
         nodes, factor = _numbers(body, "nodes"), _number(body, "factor")
-        return live.use(lambda search: silence(search.model, found, nodes, factor))
+        return live.use(
+            lambda search: silence(search.model, found, nodes, factor, lambda: search.dictionaries)
+        )
 
     def prompt(body: Json) -> Any:
         text = _text(body, "text")

@@ -1,15 +1,16 @@
-"""Silence: neurons of a graph silenced or scaled in the model itself, and what it says then."""
+"""Silence: units of a graph silenced or scaled in the model itself, and what it says then."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tomogram.circuits.graph.graph import NEURON, Graph
+from tomogram.circuits.graph.graph import FEATURE, NEURON, Graph
+from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.models.capture import Intervention
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
@@ -17,48 +18,58 @@ from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
 
 _TOLD = 8
+_SAME = 1e-2
+"""How far a feature may be from its value in the graph, as a share of it."""
 
 
 @torch.no_grad()
-def silence(model: Model, graph: Graph, nodes: Sequence[int], factor: float) -> dict[str, Any]:
-    """The likeliest next tokens as the model is, and with neurons times a factor at their places.
+def silence(
+    model: Model,
+    graph: Graph,
+    nodes: Sequence[int],
+    factor: float,
+    dictionaries: Callable[[], Sequence[Dictionary]] = tuple,
+) -> dict[str, Any]:
+    """The likeliest next tokens as the model is, and with units times a factor at their places.
 
-    Attention, norms and all other neurons are live.
+    Attention, norms and all other units are live. A feature is changed by what it writes: its
+    activation in the changed run, times the factor less one, along its decoder row.
 
     Args:
-        nodes: numbers of neurons in the graph. factor: 0 silences them.
+        nodes: numbers of neurons and features in the graph. factor: 0 silences them.
+        dictionaries: the scan's, asked for where a node is a feature.
 
     Raises:
-        TomogramError: the graph is of another model, a node is no neuron of it, or the factor is
-            not finite.
+        TomogramError: the graph is of another model, a node is no unit of it, a feature is of no
+            transcoder of the scan that reads and writes one layer, or the factor is not finite.
     """
     if graph.digest != model.digest:
         raise TomogramError("The graph was drawn from another model than the scanned one.")
     if not math.isfinite(factor):
         raise TomogramError("A factor is a finite number.")
-    places: dict[int, list[tuple[int, int]]] = {}
+    places: dict[tuple[int, int], list[int]] = {}
     for node in nodes:
-        if not 0 <= node < len(graph.nodes) or graph.nodes.kind[node] != NEURON:
-            raise TomogramError("Only neurons of the graph can be changed here.")
-        place = int(graph.nodes.position[node]), int(graph.nodes.unit[node])
-        places.setdefault(int(graph.nodes.layer[node]), []).append(place)
-
-    def scaled(own: list[tuple[int, int]]) -> Intervention:
-        def change(value: Tensor) -> Tensor:
-            for position, unit in own:
-                value[0, position, unit] *= factor
-            return value
-
-        return change
-
+        kind = graph.nodes.kind[node] if 0 <= node < len(graph.nodes) else None
+        if kind not in (FEATURE, NEURON):
+            raise TomogramError("Only neurons and features of the graph can be changed here.")
+        places.setdefault((int(kind), int(graph.nodes.layer[node])), []).append(node)
     tokens = torch.tensor([graph.tokens], device=model.device)
-    changes = {Site("neurons", layer): scaled(own) for layer, own in places.items()}
+    changes: dict[Site, Intervention] = {}
+    wanted = [layer for kind, layer in places if kind == FEATURE]
+    transcoders = _transcoders(dictionaries(), wanted) if wanted else {}
+    for (kind, layer), own in places.items():
+        if kind == NEURON:
+            changes[Site("neurons", layer)] = _scaled(graph, own, factor)
+        else:
+            dictionary = transcoders[layer]
+            _same(model, graph, tokens, dictionary, own)
+            changes |= _rewritten(graph, dictionary, own, factor)
     chances = []
     for interventions in ({}, changes):
         logits = model.run(tokens, interventions=interventions).logits
         assert logits is not None
         if not bool(torch.isfinite(logits[0, -1]).all()):
-            raise TomogramError(f"{visible(model.name)} overflows with neurons times {factor:g}.")
+            raise TomogramError(f"{visible(model.name)} overflows with units times {factor:g}.")
         chances.append(logits[0, -1].float().softmax(-1))
     before, after = chances
     # The likeliest of either, in the order of whichever made them likely.
@@ -68,3 +79,72 @@ def silence(model: Model, graph: Graph, nodes: Sequence[int], factor: float) -> 
         "before": [round(float(before[i]), 6) for i in order],
         "after": [round(float(after[i]), 6) for i in order],
     }
+
+
+def _scaled(graph: Graph, nodes: Sequence[int], factor: float) -> Intervention:
+    """Neurons times a factor."""
+
+    def change(value: Tensor) -> Tensor:
+        for node in nodes:
+            value[0, int(graph.nodes.position[node]), int(graph.nodes.unit[node])] *= factor
+        return value
+
+    return change
+
+
+def _transcoders(
+    dictionaries: Sequence[Dictionary], layers: Sequence[int]
+) -> dict[int, Dictionary]:
+    """The transcoder of each layer.
+
+    Raises TomogramError where a layer has none.
+    """
+    found = {
+        each.read.layer: each
+        for each in dictionaries
+        if not each.shape.is_autoencoder
+        and len(each.shape.reads) == len(each.shape.writes) == 1
+        and (each.read.kind, each.write.kind) == ("mlp_in", "mlp_out")
+        and each.read.layer == each.write.layer
+    }
+    missing = sorted(set(layers) - set(found))
+    if missing:
+        raise TomogramError(
+            f"The scan has no transcoder of layer {missing[0]} whose features could be changed."
+        )
+    return {layer: found[layer] for layer in layers}
+
+
+def _same(
+    model: Model, graph: Graph, tokens: Tensor, dictionary: Dictionary, nodes: Sequence[int]
+) -> None:
+    """Raises TomogramError where the features are not those that the graph was drawn with."""
+    run = model.run(tokens, capture=[dictionary.read], logits=False)
+    latents = dictionary.encode(run[dictionary.read][0]).dense()
+    for node in nodes:
+        unit, value = int(graph.nodes.unit[node]), float(graph.nodes.value[node])
+        position = int(graph.nodes.position[node])
+        now = float(latents[position, unit]) if unit < dictionary.d_dict else math.nan
+        if not abs(now - value) <= _SAME * abs(value):
+            raise TomogramError("The graph was drawn with other transcoders than the scan's.")
+
+
+def _rewritten(
+    graph: Graph, dictionary: Dictionary, nodes: Sequence[int], factor: float
+) -> dict[Site, Intervention]:
+    """What features of one layer write, times a factor."""
+    seen: dict[Site, Tensor] = {}
+
+    def read(value: Tensor) -> Tensor:
+        seen[dictionary.read] = dictionary.encode(value[0]).dense()
+        return value
+
+    def write(value: Tensor) -> Tensor:
+        latents = seen[dictionary.read]
+        for node in nodes:
+            position, unit = int(graph.nodes.position[node]), int(graph.nodes.unit[node])
+            added = (factor - 1) * latents[position, unit] * dictionary.W_dec[unit]
+            value[0, position] += added.to(value.dtype)
+        return value
+
+    return {dictionary.read: read, dictionary.write: write}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomogram.circuits.discovery.behaviours import Predictions, predictions, propose, settled
+from tomogram.circuits.discovery.behaviours import Predictions, predictions, propose
 from tomogram.circuits.known import induction
 from tomogram.circuits.known.small import read
 from tomogram.models.model import Model
@@ -50,36 +50,30 @@ def test_the_text_is_predicted_where_it_comes_back(found: Predictions, text: Pac
     assert back.sum() > 0.9 * 15 * (ROWS + 1)
 
 
-def test_descriptions_have_length_one_and_the_parts_add_up_to_the_logit(
+def test_streams_have_length_one_and_documents_are_their_means(
     model: Model, found: Predictions, text: PackedText
 ) -> None:
     np.testing.assert_allclose(np.linalg.norm(found.stream, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(found.added, axis=1), 1, rtol=1e-5)
-    # By hand for one of them: what all parts add is the stream along the token's direction.
-    row, place, token = int(found.row[-1]), int(found.position[-1]), int(found.token[-1])
-    last = Site("resid_post", model.n_layers - 1)
-    run = model.run(torch.from_numpy(text.tokens[row : row + 1]).long(), capture=[last])
-    along = model.unembedding[:, token] - model.unembedding.mean(1)
-    embedded = model.run(
-        torch.from_numpy(text.tokens[row : row + 1]).long(), capture=[Site("resid_pre", 0)]
-    )[Site("resid_pre", 0)]
-    whole = float(run[last][0, place] @ along)
-    first = float(embedded[0, place] @ along)
-    # Biases of attention belong to no head and are left out of the sum.
-    biases = sum(float(block.attn.c_proj.bias @ along) for block in model.module.transformer.h)
-    scale = first / found.added[-1, 0]
-    assert float(found.added[-1].sum()) * scale == pytest.approx(whole - biases, rel=1e-3)
+    # By hand for the document of the last prediction: the stream before the last layer.
+    row, owner = int(found.row[-1]), text.documents[found.row[-1], found.position[-1]]
+    # Three quarters of two layers, rounded, is after the second.
+    site = Site("resid_post", model.n_layers - 1)
+    run = model.run(torch.from_numpy(text.tokens[row : row + 1]).long(), capture=[site])
+    stream = run[site][0].numpy()
+    stream = stream / np.linalg.norm(stream, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        found.documents[found.document[-1]], stream[text.documents[row] == owner].mean(0), atol=1e-5
+    )
+    np.testing.assert_allclose(found.stream[-1], stream[found.position[-1]], atol=1e-5)
 
 
-def test_what_two_tokens_settle_is_not_open() -> None:
-    prompts = [(9, 1, 2)] * 8 + [(9, 3, 4)] * 8 + [(7, 5, 6)]
-    tokens = np.array([3] * 8 + [1, 2] * 4 + [8])
-    empty = np.zeros((17, 1), np.float32)
-    found = Predictions(np.arange(17), np.arange(17), tokens, empty, empty, tuple(prompts))
-    share = settled(found)
-    np.testing.assert_allclose(share[:8], 1)
-    np.testing.assert_allclose(share[8:16], 3 / 7)
-    assert share[16] == 0
+def test_chances_are_the_models_own(model: Model, found: Predictions, text: PackedText) -> None:
+    row, place = int(found.row[0]), int(found.position[0])
+    logits = model.run(torch.from_numpy(text.tokens[row : row + 1]).long()).logits
+    assert logits is not None
+    chances = logits[0, place].softmax(-1)
+    assert int(chances.argmax()) == found.token[0]
+    assert float(chances.max()) == pytest.approx(float(found.chance[0]), rel=1e-4)
 
 
 def test_prompts_are_the_documents_up_to_there(found: Predictions, text: PackedText) -> None:
@@ -91,14 +85,14 @@ def test_prompts_are_the_documents_up_to_there(found: Predictions, text: PackedT
 
 
 def test_pairs_are_what_the_model_says_of_the_prompts_alone(
-    model: Model, found: Predictions
+    model: Model, text: PackedText, found: Predictions
 ) -> None:
-    proposed = propose(model, found, clusters=3, pairs=6)
+    proposed = propose(model, text, found, clusters=3, pairs=6)
     assert proposed
     sizes = [len(each.members) for each in proposed]
     assert sizes == sorted(sizes, reverse=True)
-    members = np.concatenate([each.members for each in proposed])
-    assert len(set(members.tolist())) == len(members) <= len(found.token)
+    for each in proposed:
+        assert len(set(each.members.tolist())) == len(each.members) <= len(found.token)
     for behaviour in proposed:
         assert 3 <= len(behaviour.pairs) <= 6
         for pair in behaviour.pairs:
@@ -108,4 +102,22 @@ def test_pairs_are_what_the_model_says_of_the_prompts_alone(
 
 
 def test_no_predictions_propose_nothing(model: Model, text: PackedText) -> None:
-    assert propose(model, predictions(model, text, confident=1.1), clusters=3, pairs=6) == ()
+    none = predictions(model, text, confident=1.1)
+    assert propose(model, text, none, clusters=3, pairs=6) == ()
+
+
+def test_pairs_differ_as_little_as_they_can(
+    model: Model, text: PackedText, found: Predictions
+) -> None:
+    known = {prompt: int(token) for prompt, token in zip(found.prompt, found.token, strict=True)}
+    behaviour = propose(model, text, found, clusters=1, pairs=6)[0]
+    members = [found.prompt[i] for i in behaviour.members]
+
+    def distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+        return sum(a != b for a, b in zip(one, other, strict=True))
+
+    for pair in behaviour.pairs:
+        others = [p for p in members if len(p) == len(pair.clean) and known[p] != pair.answer]
+        assert distance(pair.clean, pair.counterfactual) == min(
+            distance(pair.clean, p) for p in others if p != pair.clean
+        )

@@ -304,15 +304,16 @@ function Pinned(props: { graph: CircuitGraph; pinned: Set<number>; clear: () => 
   const [result, setResult] = useState<{ found: Silenced; words: string[] } | null>(null);
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
-  const neurons = [...pinned].filter((i) => graph.nodes[i]?.kind === "neuron");
+  const units = [...pinned].filter((i) => ["neuron", "feature"].includes(graph.nodes[i]?.kind ?? ""));
+  const words = units.some((i) => graph.nodes[i]?.kind === "feature") ? (units.some((i) => graph.nodes[i]?.kind === "neuron") ? "unit" : "feature") : "neuron";
   if (!pinned.size) return null;
   const run = async () => {
     if (!props.silence) return;
     setBusy(true);
     setError("");
     try {
-      const [found, words] = await Promise.all([props.silence(neurons, factor), props.spell()]);
-      setResult({ found, words });
+      const [found, vocabulary] = await Promise.all([props.silence(units, factor), props.spell()]);
+      setResult({ found, words: vocabulary });
     } catch (failed) {
       setError((failed as Error).message);
     }
@@ -324,17 +325,17 @@ function Pinned(props: { graph: CircuitGraph; pinned: Set<number>; clear: () => 
       <ul class="pin-list">{[...pinned].map((i) => <li>{graph.nodes[i]?.name}</li>)}</ul>
       <div class="row pin-row">
         <button type="button" class="action" onClick={props.clear}>Unpin all</button>
-        {props.silence && neurons.length ? (
+        {props.silence && units.length ? (
           <>
             <label>Times <input type="number" step={0.5} value={factor} onInput={(event) => setFactor(Number(event.currentTarget.value))} /></label>
-            <button type="button" class="action" disabled={busy} onClick={run}>{busy ? "Running …" : `Change ${plural(neurons.length, "neuron")}`}</button>
+            <button type="button" class="action" disabled={busy} onClick={run}>{busy ? "Running …" : `Change ${plural(units.length, words)}`}</button>
           </>
         ) : null}
       </div>
       {error ? <Failure words={error} /> : null}
       {result ? (
         <table class="silenced">
-          <caption>Next token with {plural(neurons.length, "neuron")} times {short(factor)}</caption>
+          <caption>Next token with {plural(units.length, words)} times {short(factor)}</caption>
           <thead><tr><th scope="col">token</th><th scope="col">as it is</th><th scope="col">changed</th></tr></thead>
           <tbody>
             {result.found.tokens.map((id, i) => (

@@ -3,11 +3,11 @@
 A behaviour is what a model does throughout a kind of document, or in one sort of place in it. So
 documents are grouped first (`kinds`), and of the predictions in a group those are claimed of which
 the model knows more than the last words, or their classes, settle (`templates`), by half a bit at
-least. What a group claims is one proposal; the two halves of a small group's by the stream (k-means)
-are two more, where they are not nearly the same as what is proposed already. A proposal's pairs are two of its
-prompts of one length with different answers and as few different tokens as there are, so that what
-its prompts share is the same in both. A proposal with one answer alone is paired with the prompts
-of others.
+least. What a group claims is one proposal; the two halves of what a small group claims, by the
+stream (k-means), are two more, where they are not nearly the same as what is proposed already. A
+proposal's pairs are two of its prompts of one length with different answers and as few different
+tokens as there are, so that what its prompts share is the same in both. A proposal with one answer
+alone is paired with the prompts of others.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def propose(
     pairs: int,
     seed: int = 0,
 ) -> tuple[Behaviour, ...]:
-    """At most `clusters` proposals, the most frequent first; those without enough pairs left out."""
+    """At most `clusters` proposals, the most frequent first, each with enough pairs."""
     if len(found.token) == 0:
         return ()
     everything = np.arange(len(found.token))

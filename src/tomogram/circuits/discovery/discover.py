@@ -17,7 +17,7 @@ from tomogram.circuits.discovery.edges import EdgeGraph, edge_graph
 from tomogram.circuits.discovery.faithfulness import Curve, Ends, circuit_metric, curve, ends
 from tomogram.circuits.discovery.intervals import intervals
 from tomogram.circuits.discovery.pairs import Pair
-from tomogram.circuits.discovery.prune import WANTED, prune
+from tomogram.circuits.discovery.prune import ROUNDS, WANTED, prune
 from tomogram.circuits.discovery.scores import EdgeScores, score
 from tomogram.models.model import Model
 from tomogram.store.schema import Estimate
@@ -37,9 +37,11 @@ class Settings:
         limit: the largest share of edges a circuit may have.
         sampled: how many edges are patched exactly to check the scores.
         seed: decides which pairs are kept back and which edges are sampled.
+        rounds: how often a circuit is gone through for edges that can be left out, in ever shorter
+            runs; each round costs three times the one before.
 
     Raises:
-        ValueError: wanted or limit is no share, or sampled is negative.
+        ValueError: wanted or limit is no share, or sampled or rounds is negative.
     """
 
     method: str = "secant"
@@ -47,10 +49,15 @@ class Settings:
     limit: float = 1.0
     sampled: int = SAMPLED
     seed: int = 0
+    rounds: int = ROUNDS
 
     def __post_init__(self) -> None:
-        if not 0 < self.wanted <= 1 or not 0 < self.limit <= 1 or self.sampled < 0:
-            raise ValueError("wanted and limit are shares, and sampled is no less than 0")
+        if (
+            not 0 < self.wanted <= 1
+            or not 0 < self.limit <= 1
+            or min(self.sampled, self.rounds) < 0
+        ):
+            raise ValueError("wanted and limit are shares, sampled and rounds no less than 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +160,7 @@ def discover_on(
         scores.strength,
         wanted=settings.wanted,
         limit=max(1, int(settings.limit * graph.n_edges)),
+        rounds=settings.rounds,
     )
     both = ends(model, graph, rest)
     kept = circuit_metric(model, graph, rest, [found.kept])[0]

@@ -20,7 +20,7 @@ from tomogram.circuits.discovery.pairs import Pair
 from tomogram.models.model import Model
 
 WANTED = 0.85
-_ROUNDS = 6
+ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +71,13 @@ def prune(
     *,
     wanted: float = WANTED,
     limit: int | None = None,
+    rounds: int = ROUNDS,
 ) -> Circuit:
     """The smallest circuit found whose faithfulness reaches `wanted`.
 
     Args:
         limit: the most edges; where so many do not reach it, that circuit is returned as it is.
+        rounds: how often edges that can be left out are looked for, in ever shorter runs.
     """
     order = connected(graph, strength)
     whole = ends(model, graph, pairs)
@@ -95,14 +97,14 @@ def prune(
             high, best = middle, value
         else:
             low = middle
-    return _without(graph, top(graph, order, high), order[:high], best, wanted, f)
+    return _without(graph, top(graph, order, high), order[:high], best, wanted, rounds, f)
 
 
-def _without(graph, kept, order, best, wanted, f):  # type: ignore[no-untyped-def]
+def _without(graph, kept, order, best, wanted, rounds, f):  # type: ignore[no-untyped-def]
     """Take out runs of the weakest edges as long as what is left is faithful enough."""
     left = list(order)
     size = max(1, len(left) // 4)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         place = len(left)
         while place > 0:
             drop = left[max(0, place - size) : place]

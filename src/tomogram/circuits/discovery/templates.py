@@ -53,7 +53,7 @@ def word_classes(text: PackedText, vocabulary: int, *, seed: int = 0) -> Int[np.
 def sequences(
     prompts: Sequence[Sequence[int]], classes: Int[np.ndarray, " token"]
 ) -> Int[np.ndarray, "order prompt"]:
-    """A number for the last tokens of every prompt, exact and by classes; -1 where it is shorter."""
+    """A number for the last tokens of each prompt, exact and by classes; -1 where it is shorter."""
     orders = [(n, False) for n in EXACT] + [(n, True) for n in CLASSED]
     found = np.full((len(orders), len(prompts)), -1, np.int64)
     tails = [tuple(prompt[-max(*EXACT, *CLASSED) :]) for prompt in prompts]

@@ -1,0 +1,188 @@
+"""A few of the model's own circuits: graphs of predictions, measured, the best verified kept.
+
+Predictions are taken from held-out text, one a document: of those of which the model is sure, the
+ones that the last token says least about, each of another token.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from tomogram.circuits.graph.checks import check
+from tomogram.circuits.graph.export import document, read_graph, write_graph
+from tomogram.circuits.graph.graph import Graph
+from tomogram.circuits.graph.scores import Scores, prune, scores
+from tomogram.circuits.graph.supernodes import propose
+from tomogram.circuits.graph.targets import Token
+from tomogram.circuits.graph.trace import Limits, trace
+from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.pipeline.session import Session
+from tomogram.pipeline.stages.text import Texts
+from tomogram.store.atomic import write_bytes
+from tomogram.store.canonical import readable_json
+from tomogram.store.errors import TomogramError
+from tomogram.store.progress import task
+from tomogram.store.schema import CircuitRecord, Circuits
+from tomogram.store.stage import Stage, Work
+
+VERSION = 1
+FOLDER = "circuits"
+TRIED, SHOWN = 6, 3
+"""Predictions traced of a small model, and graphs kept."""
+SMALL = 20_000_000
+"""Parameters of a small model; of a larger one fewer predictions are traced, two at least."""
+SHORTEST, LONGEST = 5, 24
+"""Tokens of a prompt."""
+_ROWS, _SURE, _NODES, _EDGES, _PATHS = 16, 0.5, 300, 40, 5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prompt, and the token that the model says next."""
+
+    prompt: tuple[int, ...]
+    token: int
+
+
+def stage(session: Session, texts: Texts, dictionaries: str) -> Stage:
+    """The stage for texts and the digest of the stage that made the dictionaries."""
+    return Stage(
+        session.folder,
+        FOLDER,
+        VERSION,
+        session.inputs(
+            train=texts.train.digest, held_out=texts.held_out.digest, dictionaries=dictionaries
+        ),
+    )
+
+
+def run(
+    session: Session, texts: Texts, dictionaries: Sequence[Dictionary], digest: str
+) -> Circuits:
+    """Run the stage unless it is done, and read its results."""
+    path = stage(session, texts, digest).run(lambda work: _body(session, texts, dictionaries, work))
+    return Circuits.model_validate_json((path / "circuits.json").read_bytes())
+
+
+def _body(session: Session, texts: Texts, dictionaries: Sequence[Dictionary], work: Work) -> None:
+    transcoders = [each for each in dictionaries if not each.shape.is_autoencoder]
+    wanted = predictions(session, texts)
+    refused = None if wanted else "The model is sure of nothing in the text."
+    files = []
+    with task("circuits", total=len(wanted), unit="graphs") as progress:
+        for number, each in enumerate(wanted):
+            file = work.checkpoints / f"{number}.json"
+            try:
+                if not file.exists():
+                    graph = _traced(session, transcoders, each)
+                    write_graph(file, document(graph, prune(graph), scores(graph)))
+                files.append(file)
+            except TomogramError as error:
+                # What cannot be drawn for one prompt is told; a scan goes on without it.
+                refused = str(error)
+            progress.advance()
+    drawn = [(file, *read_graph(file)) for file in files]
+    measured = [each for each in drawn if _worth(each[1]) > -1]
+    shown = []
+    for place, (file, graph, scored) in enumerate(
+        sorted(measured, key=lambda each: -_worth(each[1]))[:SHOWN]
+    ):
+        name = f"circuit-{place}.json"
+        write_bytes(work.results / name, file.read_bytes())
+        shown.append(_record(graph, scored, f"{FOLDER}/{name}"))
+    passed = sum(graph.proof is not None and graph.proof.passed for _, graph, _ in drawn)
+    found = Circuits(
+        tried=len(wanted),
+        passed=passed,
+        shown=tuple(shown),
+        refused=None if shown else refused or "Too few edges run through heads to be measured.",
+    )
+    write_bytes(
+        work.results / "circuits.json", readable_json(found.model_dump(mode="json")).encode()
+    )
+
+
+@torch.no_grad()
+def predictions(session: Session, texts: Texts) -> list[Prediction]:
+    """What is traced: sure predictions that the last token says least about."""
+    model, text = session.model, texts.held_out
+    parameters = sum(each.numel() for each in model.module.parameters())
+    wanted = max(2, min(TRIED, round(TRIED * SMALL / parameters)))
+    before, both = _followed(texts.train.tokens)
+    best: dict[int, tuple[float, Prediction]] = {}
+    for row, owner in zip(text.tokens[:_ROWS], text.documents[:_ROWS], strict=True):
+        logits = model.run(torch.from_numpy(row[None].astype(np.int64)).to(model.device)).logits
+        assert logits is not None
+        chance, said = logits[0].float().softmax(-1).max(-1)
+        starts = np.r_[0, np.flatnonzero(np.diff(owner)) + 1]
+        for start, end in zip(starts, [*starts[1:], len(row)], strict=True):
+            # The first piece of a row may have lost its beginning.
+            for place in range(start + SHORTEST - 1, min(end, start + LONGEST)) if start else ():
+                last, token = int(row[place]), int(said[place])
+                if float(chance[place]) < _SURE:
+                    continue
+                share = (both[last, token] + 0.5) / (before[last] + 1)
+                gain = float(chance[place].log()) - float(np.log(share))
+                document = int(owner[place])
+                if document not in best or gain > best[document][0]:
+                    prompt = tuple(row[start : place + 1].tolist())
+                    best[document] = gain, Prediction(prompt, token)
+    found: dict[int, Prediction] = {}
+    for _, each in sorted(best.values(), key=lambda pair: -pair[0]):
+        if each.token not in found and len(found) < wanted:
+            found[each.token] = each
+    return list(found.values())
+
+
+def _followed(
+    tokens: Int[np.ndarray, "rows context"],
+) -> tuple[Counter[int], Counter[tuple[int, int]]]:
+    """How often each token stands before another, and before which."""
+    left, right = tokens[:, :-1].reshape(-1).tolist(), tokens[:, 1:].reshape(-1).tolist()
+    return Counter(left), Counter(zip(left, right, strict=True))
+
+
+def _traced(session: Session, transcoders: Sequence[Dictionary], each: Prediction) -> Graph:
+    """The graph of a prediction with its proof, its units in groups."""
+    model = session.model
+    found = trace(model, each.prompt, Token(each.token), transcoders, limits=Limits(nodes=_NODES))
+    graph = check(found, edges=_EDGES, paths=_PATHS, seed=session.seed).graph
+    return replace(graph, supernodes=propose(graph, prune(graph)))
+
+
+def _worth(graph: Graph) -> float:
+    """By what graphs are ranked: passed first, then the lower correlation in the live model."""
+    proof = graph.proof
+    if proof is None or proof.direct_live is None or proof.total_live is None:
+        return -1.0
+    lower = min(proof.direct_live.spearman.value, proof.total_live.spearman.value)
+    return max(lower, -0.99) + 2 * proof.passed
+
+
+def _record(graph: Graph, measured: Scores, file: str) -> CircuitRecord:
+    proof = graph.proof
+    assert proof is not None
+    assert proof.frozen is not None
+    assert proof.direct_live is not None
+    assert proof.total_live is not None
+    assert proof.whole is not None
+    return CircuitRecord(
+        file=file,
+        prompt=graph.prompt,
+        says=graph.labels[0],
+        probability=graph.probabilities[0],
+        passed=proof.passed,
+        replacement=measured.replacement,
+        completeness=measured.completeness,
+        frozen=proof.frozen.spearman,
+        direct=proof.direct_live.spearman,
+        total=proof.total_live.spearman,
+        kept=proof.whole.kept,
+        faithfulness=proof.whole.value,
+    )
