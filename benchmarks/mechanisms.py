@@ -2,7 +2,9 @@
 
 Features are the latents of a transcoder of each MLP (`benchmarks.transcoders`, trained once). Which
 features stand for a state or an ending is chosen on prompts that the model's training text may
-hold, and everything is measured on held-out ones:
+hold, and everything is measured on held-out ones. For the graph and for what is active, the
+features of a thing are those that fire for it and not for others; for a swap, every feature that
+tells things apart counts, moved by the difference of the two things' means at its place:
 
 * two hops: does the pruned graph hold city → feature of its state → capital, and does swapping the
   features of the state for those of another make the other state's capital the answer?
@@ -24,7 +26,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
@@ -49,6 +51,9 @@ from tomogram.text.microworld.writer import fill
 
 SELECTIVE = 0.7
 """Least F1 with which a feature tells one thing from the others of its kind."""
+TELLING = 2.0
+"""Least variance of a feature's activation between things, by its variance within them."""
+SCALES = (1.0, 2.0, 3.0, 4.0)
 TOP = 10
 
 Features = dict[tuple[int, int], float]
@@ -144,19 +149,57 @@ def selective(
     return found
 
 
-def swapped(old: Features, new: Features, scale: float) -> Callable[[int, Tensor], Tensor]:
-    """A change of activations: the old features silent, the new at `scale` times their mean."""
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """What features do for each thing of a kind, at each of some places in a prompt.
 
-    def change(layer: int, now: Tensor) -> Tensor:
-        for each, latent in old:
-            if each == layer:
-                now[:, latent] = 0
-        for (each, latent), value in new.items():
-            if each == layer:
-                now[:, latent] = scale * value
-        return now
+    Args:
+        means: of their activations, for each thing. telling: those that tell things apart.
+    """
 
-    return change
+    means: dict[str, Float[Tensor, "place layer latent"]]
+    telling: Bool[Tensor, "place layer latent"]
+
+    def nearest(self, found: Float[Tensor, "place layer latent"]) -> str:
+        """The thing whose means are nearest, over the telling features."""
+        return min(
+            self.means,
+            key=lambda each: float((found - self.means[each])[self.telling].square().sum()),
+        )
+
+    def swap(
+        self, old: str, new: str, scale: float, first: int, *, layers: range | None = None
+    ) -> Callable[[int, Tensor], Tensor]:
+        """A change of activations: the telling features moved from one thing towards another.
+
+        The place of a position is how far it lies behind `first`, at most the last place. Nothing
+        fires less than not at all.
+        """
+        step = scale * torch.where(self.telling, self.means[new] - self.means[old], 0.0)
+
+        def change(layer: int, now: Tensor) -> Tensor:
+            if layers is None or layer in layers:
+                for position in range(first, len(now)):
+                    place = min(position - first, len(step) - 1)
+                    now[position] = (now[position] + step[place, layer]).clamp_min(0)
+            return now
+
+        return change
+
+
+def profiles(
+    fired: Sequence[Float[Tensor, "place layer latent"]], things: Sequence[str]
+) -> Profiles:
+    """Profiles of things from samples of what fires for them."""
+    activity = torch.stack(list(fired))
+    means, within = {}, []
+    for thing in sorted(set(things)):
+        own = activity[torch.tensor([each == thing for each in things])]
+        means[thing] = own.mean(0)
+        within.append(own.var(0, correction=0))
+    between = torch.stack(list(means.values())).var(0, correction=0)
+    # What never varies tells nothing; a floor keeps it from dividing by nothing.
+    return Profiles(means, between >= TELLING * (torch.stack(within).mean(0) + 1e-4))
 
 
 # --- two hops ---------------------------------------------------------------------------------
@@ -220,12 +263,26 @@ def holds_path(lab: Lab, each: TwoHop, features: Features) -> bool:
     return bool(middle & onwards & back)
 
 
-def answers(lab: Lab, each: TwoHop, old: Features, new: Features, scale: float) -> str:
+def state_profiles(lab: Lab, prompts: Iterable[TwoHop]) -> Profiles:
+    """What features do for each state, at the city and behind it."""
+    fired, things = [], []
+    for each in prompts:
+        tokens = lab.tokens(each.prompt)
+        start = place(lab, tokens, each.city)
+        now = lab.fired(tokens)
+        fired.append(torch.stack([now[:, start], now[:, start + 1 :].mean(1)]))
+        things.append(each.state)
+    return profiles(fired, things)
+
+
+def answers(
+    lab: Lab, each: TwoHop, aim: str, known: Profiles, scale: float, layers: range | None = None
+) -> str:
     """The answer with one state's features swapped for another's, from the city on."""
     tokens = lab.tokens(each.prompt)
     first = place(lab, tokens, each.city)
-    actions = lab.writing(swapped(old, new, scale), first)
-    return lab.word(int(lab.next(tokens, actions).argmax()))
+    change = known.swap(each.state, aim, scale, first, layers=layers)
+    return lab.word(int(lab.next(tokens, lab.writing(change, first)).argmax()))
 
 
 def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
@@ -235,7 +292,7 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     rng = random.Random(0)
     if quick:
         known, asked = rng.sample(known, 60), rng.sample(asked, 4)
-    features = state_features(lab, known)
+    features, known_states = state_features(lab, known), state_profiles(lab, known)
     capitals = {state.english: capital for state, capital in lab.world.capital_of.items()}
     states = sorted(capitals)
 
@@ -246,16 +303,20 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     trials = rng.sample(known, 8 if quick else 40)
     aims = [other(each.state) for each in trials]
 
-    def share(prompts: Sequence[TwoHop], aims: Sequence[str], scale: float) -> list[float]:
+    def share(
+        prompts: Sequence[TwoHop], aims: Sequence[str], scale: float, layers: range | None = None
+    ) -> list[float]:
         return [
-            float(answers(lab, e, features[e.state], features[aim], scale)
+            float(answers(lab, e, aim, known_states, scale, layers)
                   == capitals[aim].name(e.language))
             for e, aim in zip(prompts, aims, strict=True)
         ]  # fmt: skip
 
-    scale = max((1.0, 2.0, 3.0), key=lambda s: (sum(share(trials, aims, s)), -s))
+    scale = max(SCALES, key=lambda s: (sum(share(trials, aims, s)), -s))
     goals = [other(each.state) for each in asked]
     moved = share(asked, goals, scale)
+    # The last layer's features write the answer itself, and not only the state.
+    earlier = share(asked, goals, scale, range(lab.model.n_layers - 1))
     paths = [float(holds_path(lab, each, features[each.state])) for each in asked]
     control = [float(holds_path(lab, e, features[g])) for e, g in zip(asked, goals, strict=True)]
     counts = [len(each) for each in features.values()]
@@ -263,7 +324,9 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
         "two-hop: graph holds city → state → capital": figure(mean(paths), 0.9),
         "two-hop: the same with another state's features (control)": figure(mean(control)),
         "two-hop: swapped state gives its capital": figure(mean(moved), 0.9),
+        "two-hop: the same without the last layer's features": figure(mean(earlier)),
         "two-hop: strength of the swap": Figure(scale),
+        "two-hop: features that tell states apart": Figure(float(known_states.telling.sum())),
         "two-hop: features of a state, mean": Figure(float(np.mean(counts))),
     }
 
@@ -303,43 +366,71 @@ def couplet(lab: Lab, line: str, rng: random.Random) -> Couplet | None:
     return Couplet(tokens[:-1], len(start), words[4], words[5])
 
 
+def told(lab: Lab, rng: random.Random, n: int) -> tuple[list[Tensor], list[str]]:
+    """What features do at the verb, `the` and adjective of the generator's own second lines."""
+    fired, endings = [], []
+    while len(fired) < n:
+        words = couplets.write(lab.world, rng).words
+        line = " ".join(words[: words.index(".")])
+        tokens = lab.tokens(line)
+        # ... / and then VERB the ADJECTIVE ENDING
+        fired.append(lab.fired(tokens)[:, -4:-1].transpose(0, 1))
+        endings.append(lab.word(int(tokens[-1])))
+    return fired, endings
+
+
 def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
     """Features of an ending before it is written, and what swapping them does."""
     rng = random.Random(1)
-    lines = couplets.first_lines(lab.world, rng, 60 if quick else 500)
+    fired, endings = told(lab, rng, 300 if quick else 1_500)
+    features = selective([each.amax(0) for each in fired], endings)
+    known = profiles(fired, endings)
+    lines = couplets.first_lines(lab.world, rng, 40 if quick else 200)
     made = [found for line, _ in lines if (found := couplet(lab, line, rng)) is not None]
-    known, asked = made[: 3 * len(made) // 4], made[3 * len(made) // 4 :]
-    # From the verb to the word before the ending.
-    fired = [lab.fired(each.tokens)[:, each.verb : -1].amax(1) for each in known]
-    features = selective(fired, [each.ending for each in known])
-    asked = [each for each in asked if each.ending in features]
-    active, wrong, moved, both = [], [], [], []
-    for each in asked:
-        now = lab.fired(each.tokens)[:, each.verb : -1].amax(1)
-        rhymes = [
-            e
-            for e in features
-            if e != each.ending and lab.world.rhyme_of[e] == lab.world.rhyme_of[each.ending]
-        ]
-        active.append(float(any(now[key] > 0 for key in features[each.ending])))
-        if not rhymes:
-            continue
-        aim = rng.choice(rhymes)
-        wrong.append(float(any(now[key] > 0 for key in features[aim])))
-        change = swapped(features[each.ending], features[aim], 1.0)
+    trials, asked = made[: len(made) // 4], made[len(made) // 4 :]
+
+    def rhyming(each: Couplet) -> str | None:
+        rhyme = lab.world.rhyme_of[each.ending]
+        others = [e for e in known.means if e != each.ending and lab.world.rhyme_of[e] == rhyme]
+        return rng.choice(others) if others and each.ending in known.means else None
+
+    def rewritten(each: Couplet, aim: str, scale: float) -> tuple[str, str]:
+        change = known.swap(each.ending, aim, scale, each.verb)
         tokens = written(
-            lab, each.tokens[: each.verb + 1], 3,
-            partial(lab.writing, change, each.verb),
-        )  # fmt: skip
+            lab, each.tokens[: each.verb + 1], 3, partial(lab.writing, change, each.verb)
+        )
         _, adjective, ending = (lab.word(int(token)) for token in tokens[-3:])
-        _, agreeing = names.AGREEMENT[lab.world.agreement_of[aim]]
+        return adjective, ending
+
+    def agrees(adjective: str, ending: str, aim: str) -> bool:
+        return ending == aim and adjective in names.AGREEMENT[lab.world.agreement_of[aim]][1]
+
+    tried = [(each, aim) for each in trials if (aim := rhyming(each)) is not None]
+    scale = max(
+        SCALES, key=lambda s: (sum(agrees(*rewritten(e, aim, s), aim) for e, aim in tried), -s)
+    )
+    active, wrong, near, moved, both = [], [], [], [], []
+    for each in asked:
+        now = lab.fired(each.tokens)[:, each.verb : -1]
+        near.append(float(known.nearest(now.transpose(0, 1)) == each.ending))
+        own = features.get(each.ending, {})
+        active.append(float(any(now[layer, :, unit].max() > 0 for layer, unit in own)))
+        aim = rhyming(each)
+        if aim is None:
+            continue
+        others = features.get(aim, {})
+        wrong.append(float(any(now[layer, :, unit].max() > 0 for layer, unit in others)))
+        adjective, ending = rewritten(each, aim, scale)
         moved.append(float(ending == aim))
-        both.append(float(ending == aim and adjective in agreeing))
+        both.append(float(agrees(adjective, ending, aim)))
     return {
         "couplets: features of the chosen ending active before it": figure(mean(active), 0.8),
         "couplets: features of another rhyme active (control)": figure(mean(wrong)),
+        "couplets: features nearest to the chosen ending's means": figure(mean(near)),
         "couplets: swapped features change the ending": figure(mean(moved)),
         "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
+        "couplets: strength of the swap": Figure(scale),
+        "couplets: features that tell endings apart": Figure(float(known.telling.sum())),
     }
 
 

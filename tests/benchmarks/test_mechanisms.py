@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.mechanisms import selective, swapped, two_hops
+from benchmarks.mechanisms import profiles, selective, two_hops
 from tomogram.text.microworld.world import World
 
 
@@ -21,10 +21,19 @@ def test_a_feature_is_of_a_thing_that_it_tells_from_the_others() -> None:
     assert found["b"] == {(0, 2): 5.0}
 
 
-def test_swapping_silences_one_and_sets_the_other() -> None:
-    change = swapped({(0, 0): 2.0, (1, 1): 1.0}, {(0, 2): 5.0}, 2.0)
-    assert change(0, torch.ones(2, 3)).tolist() == [[0, 1, 10], [0, 1, 10]]
-    assert change(1, torch.ones(1, 3)).tolist() == [[1, 0, 1]]
+def test_swapping_moves_what_tells_things_apart() -> None:
+    # One place, one layer: latent 0 tells a (2) from b (0), latent 1 does not.
+    fired = [
+        torch.tensor([[[value, noise]]]) for value, noise in ((2.0, 1.0), (2, 5), (0, 1), (0, 5))
+    ]
+    known = profiles(fired, ["a", "a", "b", "b"])
+    assert known.telling.tolist() == [[[True, False]]]
+    assert known.nearest(torch.tensor([[[0.4, 9.0]]])) == "b"
+    # From position 1 on, twice the difference of the means, and never below 0.
+    change = known.swap("b", "a", 2.0, 1)
+    assert change(0, torch.ones(3, 2)).tolist() == [[1, 1], [5, 1], [5, 1]]
+    assert known.swap("a", "b", 2.0, 1)(0, torch.ones(2, 2)).tolist() == [[1, 1], [0, 1]]
+    assert known.swap("b", "a", 1.0, 0, layers=range(0))(0, torch.ones(1, 2)).tolist() == [[1, 1]]
 
 
 def test_what_is_asked_is_not_what_features_are_chosen_on() -> None:

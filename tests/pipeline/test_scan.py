@@ -23,7 +23,7 @@ from tomogram.pipeline.session import Session
 from tomogram.pipeline.stages.dictionaries import untrained
 from tomogram.store.errors import TomogramError
 
-STAGES = ["anatomy", "concepts", "dictionaries", "features", "quality", "text"]
+STAGES = ["anatomy", "circuits", "concepts", "dictionaries", "features", "quality", "text"]
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,12 @@ from tests.circuits.graph.example import example
 from tests.viewer.conftest import serving
 from tests.viewer.test_server import ask
 from tomogram.circuits.graph.export import document, write_graph
-from tomogram.circuits.graph.graph import NEURON
+from tomogram.circuits.graph.graph import FEATURE, NEURON
 from tomogram.circuits.graph.scores import prune, scores
 from tomogram.circuits.graph.targets import Likely
 from tomogram.circuits.graph.trace import Limits, trace
+from tomogram.dictionaries.shape import transcoder
+from tomogram.dictionaries.topk import TopK
 from tomogram.models.model import Model
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.content import Content
@@ -138,6 +140,54 @@ def test_neurons_are_changed_in_the_model_itself(model: Model) -> None:
         handle.remove()
     chances = logits.softmax(-1)
     np.testing.assert_allclose(found["after"], chances[found["tokens"]].numpy(), atol=2e-6)
+
+
+def small_transcoder(model: Model) -> TopK:
+    """A transcoder of the first layer with weights at random."""
+    found = TopK(transcoder(0, model.d_model), 40, k=4)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in (found.W_enc, found.W_dec):
+            weight.copy_(torch.randn(weight.shape, generator=generator) / 4)
+    return found
+
+
+def test_features_are_changed_by_what_they_write(model: Model) -> None:
+    own = small_transcoder(model)
+    graph = trace(model, "the capital of Texas is", Likely(), [own], limits=Limits(nodes=40)).graph
+    features = np.flatnonzero(graph.nodes.of(FEATURE))[:3].tolist()
+    assert features
+    same = silence(model, graph, features, 1.0, lambda: [own])
+    np.testing.assert_allclose(same["before"], same["after"], atol=1e-5)
+    found = silence(model, graph, features, 0.0, lambda: [own])
+    assert found["after"] != found["before"]
+
+    # By hand: the MLP of the Hugging Face module without what these features write.
+    def cut(module, arguments, output):  # type: ignore[no-untyped-def]
+        output = output.clone()
+        for node in features:
+            place, unit = int(graph.nodes.position[node]), int(graph.nodes.unit[node])
+            output[0, place] -= float(graph.nodes.value[node]) * own.W_dec[unit]
+        return output
+
+    handle = model.module.model.layers[0].mlp.register_forward_hook(cut)
+    with torch.no_grad():
+        logits = model.module(torch.tensor([graph.tokens])).logits[0, -1]
+    handle.remove()
+    chances = logits.softmax(-1)
+    np.testing.assert_allclose(found["after"], chances[found["tokens"]].numpy(), atol=2e-5)
+
+
+def test_features_of_other_transcoders_are_refused(model: Model) -> None:
+    own, other = small_transcoder(model), small_transcoder(model)
+    with torch.no_grad():
+        other.W_enc.mul_(2)
+    graph = trace(model, "the capital of Texas is", Likely(), [own], limits=Limits(nodes=40)).graph
+    feature = int(np.flatnonzero(graph.nodes.of(FEATURE))[0])
+    with pytest.raises(TomogramError, match="other transcoders"):
+        silence(model, graph, [feature], 0.0, lambda: [other])
+    with pytest.raises(TomogramError, match="no transcoder of layer 0"):
+        silence(model, graph, [feature], 0.0)
 
 
 @pytest.mark.parametrize(
