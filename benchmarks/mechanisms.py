@@ -368,7 +368,8 @@ def couplet(lab: Lab, line: str, rng: random.Random) -> Couplet | None:
 
 def told(lab: Lab, rng: random.Random, n: int) -> tuple[list[Tensor], list[str]]:
     """What features do at the verb, `the` and adjective of the generator's own second lines."""
-    fired, endings = [], []
+    fired: list[Tensor] = []
+    endings: list[str] = []
     while len(fired) < n:
         words = couplets.write(lab.world, rng).words
         line = " ".join(words[: words.index(".")])
