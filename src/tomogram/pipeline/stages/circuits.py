@@ -153,7 +153,9 @@ def _traced(session: Session, transcoders: Sequence[Dictionary], each: Predictio
     model = session.model
     found = trace(model, each.prompt, Token(each.token), transcoders, limits=Limits(nodes=_NODES))
     graph = check(found, edges=_EDGES, paths=_PATHS, seed=session.seed).graph
-    return replace(graph, supernodes=propose(graph, prune(graph)))
+    # Pieces of words-only tokenizers have no spaces of their own; decoding puts them in.
+    text = graph.prompt if model.tokenizer is None else model.tokenizer.decode(each.prompt)
+    return replace(graph, prompt=text, supernodes=propose(graph, prune(graph)))
 
 
 def _worth(graph: Graph) -> float:

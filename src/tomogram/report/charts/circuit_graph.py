@@ -28,7 +28,7 @@ def circuit_graph(graph: Graph, record: CircuitRecord, labels: Labels) -> Pictur
     influence = prune(graph, nodes=1.0, edges=1.0).influence
     shown = _shown(graph, influence)
     x, y, height = _places(graph, shown)
-    marks = _lines(graph, shown, x, y)
+    marks = _lines(graph, shown, influence, x, y)
     for layer in range(graph.n_layers):
         level = height - 40 - (layer + 1) * _STEP
         marks.append(svg.words(_LEFT - 26, level + 3, f"layer {layer}", "tick", "middle"))
@@ -99,18 +99,23 @@ def _places(graph: Graph, shown: list[int]) -> tuple[dict[int, float], dict[int,
 
 
 def _lines(
-    graph: Graph, shown: list[int], x: Mapping[int, float], y: Mapping[int, float]
+    graph: Graph,
+    shown: list[int],
+    influence: np.ndarray,
+    x: Mapping[int, float],
+    y: Mapping[int, float],
 ) -> list[Markup]:
-    """The strongest lines between them, as wide as their share of what enters their end."""
+    """The lines that carry most to the answer, as wide as their share of what enters their end."""
+    ends_of = np.where(graph.nodes.of(TARGET), 1.0, influence)
     shares = normalised(graph.edges).tocoo()
     among = set(shown)
     found = [
-        (float(share), int(source), int(target))
+        (float(share * ends_of[target]), int(source), int(target), float(share))
         for target, source, share in zip(*shares.coords, shares.data, strict=True)
         if int(source) in among and int(target) in among
     ]
     marks = []
-    for share, source, target in sorted(found, reverse=True)[:EDGES]:
+    for _, source, target, share in sorted(found, reverse=True)[:EDGES]:
         level = "strong" if share >= 0.15 else "middle" if share >= 0.05 else "weak"
         sign = "up" if graph.edges[target, source] > 0 else "down"
         ends = x[source], y[source], x[target], y[target]
