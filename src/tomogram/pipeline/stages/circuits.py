@@ -36,7 +36,7 @@ FOLDER = "circuits"
 TRIED, SHOWN = 6, 3
 """Predictions traced of a small model, and graphs kept."""
 SMALL = 20_000_000
-"""Parameters of a small model; of a larger one fewer predictions are traced, two at least."""
+"""Parameters of a small model; of a larger one fewer predictions are traced, one at least."""
 SHORTEST, LONGEST = 5, 24
 """Tokens of a prompt."""
 _ROWS, _SURE, _NODES, _EDGES, _PATHS = 16, 0.5, 300, 40, 5
@@ -113,10 +113,11 @@ def predictions(session: Session, texts: Texts) -> list[Prediction]:
     """What is traced: sure predictions that the last token says least about."""
     model, text = session.model, texts.held_out
     parameters = sum(each.numel() for each in model.module.parameters())
-    wanted = max(2, min(TRIED, round(TRIED * SMALL / parameters)))
+    wanted = max(1, min(TRIED, round(TRIED * SMALL / parameters)))
+    rows = min(_ROWS, 4 * wanted)
     before, both = _followed(texts.train.tokens)
     best: dict[int, tuple[float, Prediction]] = {}
-    for row, owner in zip(text.tokens[:_ROWS], text.documents[:_ROWS], strict=True):
+    for row, owner in zip(text.tokens[:rows], text.documents[:rows], strict=True):
         logits = model.run(torch.from_numpy(row[None].astype(np.int64)).to(model.device)).logits
         assert logits is not None
         chance, said = logits[0].float().softmax(-1).max(-1)
