@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from tomogram.store.errors import TomogramError
 from tomogram.store.progress import task
 from tomogram.store.schema import CircuitRecord, Circuits
 from tomogram.store.stage import Stage, Work
+from tomogram.text.packing import PackedText
 
 VERSION = 1
 FOLDER = "circuits"
@@ -39,7 +41,7 @@ SMALL = 20_000_000
 """Parameters of a small model; of a larger one fewer predictions are traced, one at least."""
 SHORTEST, LONGEST = 5, 24
 """Tokens of a prompt."""
-_ROWS, _SURE, _NODES, _EDGES, _PATHS = 16, 0.5, 300, 40, 5
+_DOCUMENTS, _AT_ONCE, _SURE, _NODES, _EDGES, _PATHS = 96, 16, 0.5, 300, 40, 5
 
 
 @dataclass(frozen=True)
@@ -111,34 +113,50 @@ def _body(session: Session, texts: Texts, dictionaries: Sequence[Dictionary], wo
 @torch.no_grad()
 def predictions(session: Session, texts: Texts) -> list[Prediction]:
     """What is traced: sure predictions that the last token says least about."""
-    model, text = session.model, texts.held_out
+    model = session.model
     parameters = sum(each.numel() for each in model.module.parameters())
     wanted = max(1, min(TRIED, round(TRIED * SMALL / parameters)))
-    rows = min(_ROWS, 4 * wanted)
     before, both = _followed(texts.train.tokens)
     best: dict[int, tuple[float, Prediction]] = {}
-    for row, owner in zip(text.tokens[:rows], text.documents[:rows], strict=True):
-        logits = model.run(torch.from_numpy(row[None].astype(np.int64)).to(model.device)).logits
+    openings = _openings(texts.held_out)
+    for first in range(0, len(openings), _AT_ONCE):
+        part = openings[first : first + _AT_ONCE]
+        # What stands behind a token does not reach it.
+        rows = torch.zeros(len(part), LONGEST, dtype=torch.long, device=model.device)
+        for row, tokens in zip(rows, part, strict=True):
+            row[: len(tokens)] = torch.from_numpy(tokens)
+        logits = model.run(rows).logits
         assert logits is not None
-        chance, said = logits[0].float().softmax(-1).max(-1)
-        starts = np.r_[0, np.flatnonzero(np.diff(owner)) + 1]
-        for start, end in zip(starts, [*starts[1:], len(row)], strict=True):
-            # The first piece of a row may have lost its beginning.
-            for place in range(start + SHORTEST - 1, min(end, start + LONGEST)) if start else ():
-                last, token = int(row[place]), int(said[place])
-                if float(chance[place]) < _SURE:
+        chance, said = (each.cpu() for each in logits.float().softmax(-1).max(-1))
+        for row, tokens in enumerate(part):
+            for place in range(SHORTEST - 1, len(tokens)):
+                last, token = int(tokens[place]), int(said[row, place])
+                if float(chance[row, place]) < _SURE:
                     continue
                 share = (both[last, token] + 0.5) / (before[last] + 1)
-                gain = float(chance[place].log()) - float(np.log(share))
-                document = int(owner[place])
-                if document not in best or gain > best[document][0]:
-                    prompt = tuple(row[start : place + 1].tolist())
-                    best[document] = gain, Prediction(prompt, token)
+                gain = float(chance[row, place].log()) - float(np.log(share))
+                if first + row not in best or gain > best[first + row][0]:
+                    prompt = tuple(tokens[: place + 1].tolist())
+                    best[first + row] = gain, Prediction(prompt, token)
     found: dict[int, Prediction] = {}
     for _, each in sorted(best.values(), key=lambda pair: -pair[0]):
         if each.token not in found and len(found) < wanted:
             found[each.token] = each
     return list(found.values())
+
+
+def _openings(text: PackedText) -> list[Int[np.ndarray, " tokens"]]:
+    """How documents begin, of those that begin inside a row."""
+    found: list[Int[np.ndarray, " tokens"]] = []
+    for row, owner in zip(text.tokens, text.documents, strict=True):
+        # The first piece of a row may have lost its beginning.
+        cuts = [*(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(row)]
+        for start, end in pairwise(cuts):
+            if end - start >= SHORTEST:
+                found.append(row[start : min(end, start + LONGEST)].astype(np.int64))
+            if len(found) == _DOCUMENTS:
+                return found
+    return found
 
 
 def _followed(
