@@ -20,9 +20,10 @@ from tomogram.circuits.graph.export import document, read_graph, write_graph
 from tomogram.circuits.graph.graph import Graph
 from tomogram.circuits.graph.scores import Scores, prune, scores
 from tomogram.circuits.graph.supernodes import propose
-from tomogram.circuits.graph.targets import Token
+from tomogram.circuits.graph.targets import Token, spell_one
 from tomogram.circuits.graph.trace import Limits, trace
 from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.models.model import Model
 from tomogram.pipeline.session import Session
 from tomogram.pipeline.stages.text import Texts
 from tomogram.store.atomic import write_bytes
@@ -131,7 +132,7 @@ def predictions(session: Session, texts: Texts) -> list[Prediction]:
         for row, tokens in enumerate(part):
             for place in range(SHORTEST - 1, len(tokens)):
                 last, token = int(tokens[place]), int(said[row, place])
-                if float(chance[row, place]) < _SURE:
+                if float(chance[row, place]) < _SURE or not _is_word(model, token):
                     continue
                 share = (both[last, token] + 0.5) / (before[last] + 1)
                 gain = float(chance[row, place].log()) - float(np.log(share))
@@ -143,6 +144,11 @@ def predictions(session: Session, texts: Texts) -> list[Prediction]:
         if each.token not in found and len(found) < wanted:
             found[each.token] = each
     return list(found.values())
+
+
+def _is_word(model: Model, token: int) -> bool:
+    """Whether a token is more than space and signs, which make dull pictures."""
+    return any(character.isalnum() for character in spell_one(model, token))
 
 
 def _openings(text: PackedText) -> list[Int[np.ndarray, " tokens"]]:
