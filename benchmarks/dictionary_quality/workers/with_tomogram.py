@@ -12,8 +12,8 @@ from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.dictionaries.schedule import Schedule
 from tomogram.dictionaries.shape import autoencoder
 from tomogram.models.sites import Site
-from tomogram.pipeline.training import KINDS
 from tomogram.pipeline.training import Order as Wish
+from tomogram.pipeline.training import of_kind
 from tomogram.store.allocator import keep_freed_memory
 
 SITE = Site("resid_post", 3)
@@ -41,7 +41,7 @@ def train(order: Order, data: Data) -> Trained:
         wish = Wish(kind=order.kind, k=order.l0, sparsity=order.penalty)
     shape = autoencoder(SITE, data.x.shape[1])
     (dictionary,) = trainer.train(
-        [KINDS[order.kind](shape, order.latents, wish)],
+        of_kind(shape, order.latents, order.kind, wish),
         Source(data, batch),
         order.tokens // batch,
         trainer.Settings(schedule=Schedule(peak=rate), seed=order.seed),

@@ -304,12 +304,12 @@ def ordered(model: Model, order: Order, second: Model | None = None) -> list[Dic
         one_site = shape.d_in // (len(shape.reads) * shape.models)
         for latents in _each(order.latents) or (8 * one_site,):
             for kind in _each(order.kind):
-                found += _of_kind(shape, latents, kind, order)
+                found += of_kind(shape, latents, kind, order)
     names_of(found)  # says where two are alike
     return found
 
 
-def _of_kind(shape: Shape, latents: int, kind: str, order: Order) -> list[Dictionary]:
+def of_kind(shape: Shape, latents: int, kind: str, order: Order) -> list[Dictionary]:
     """The dictionaries of one kind, one for each k where it has one."""
     if len(shape.reads) > 1 and not shape.is_autoencoder:
         if kind not in _CROSS_LAYER:
