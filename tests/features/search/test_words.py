@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -123,6 +124,14 @@ def test_scores_are_those_of_sqlite(texts: list[list[str]], query: str) -> None:
     assert set(found) == set(wanted)
     for number, score in found.items():
         assert score == pytest.approx(wanted[number], rel=2e-3, abs=1e-6)
+
+
+def test_threads_that_ask_at_once_are_answered_each_for_itself(index: WordIndex) -> None:
+    asked = ["dog", "cat bone", "bark*", "milk", "nowhere"] * 200
+    expected = {query: index.find(query, limit=9) for query in set(asked)}
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda query: index.find(query, limit=9), asked))
+    assert found == [expected[query] for query in asked]
 
 
 def test_of_many_units_the_best_are_given_and_equals_by_their_numbers(tmp_path: Path) -> None:

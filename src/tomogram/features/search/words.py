@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -168,15 +169,19 @@ class _Stemmer:
             "CREATE VIRTUAL TABLE given USING fts5(word, tokenize='porter unicode61')"
         )
         self._database.execute("CREATE VIRTUAL TABLE cut USING fts5vocab(given, instance)")
+        # The viewer's server answers on several threads, and the words of one pass through a table.
+        self._one_at_a_time = Lock()
 
     def stems(self, words: Sequence[str]) -> dict[str, list[str]]:
         """The stems of each word; an underscore, say, makes two of one."""
-        self._database.execute("DELETE FROM given")
-        rows = enumerate(words)
-        self._database.executemany("INSERT INTO given(rowid, word) VALUES (?, ?)", rows)
         found: dict[str, list[str]] = {word: [] for word in words}
-        for stem, row in self._database.execute("SELECT term, doc FROM cut ORDER BY doc, offset"):
-            found[words[row]].append(stem)
+        with self._one_at_a_time:
+            self._database.execute("DELETE FROM given")
+            rows = enumerate(words)
+            self._database.executemany("INSERT INTO given(rowid, word) VALUES (?, ?)", rows)
+            cut = self._database.execute("SELECT term, doc FROM cut ORDER BY doc, offset")
+            for stem, row in cut:
+                found[words[row]].append(stem)
         return found
 
 
