@@ -113,35 +113,45 @@ class FrozenAttention:
         heads = range(len(self.outputs))
         return torch.stack([self.mixed(x, head) @ self.outputs[head] for head in heads]).sum(0)
 
-    def back(self, g: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
-        """Directions of what attention adds, as directions of the stream it reads."""
-        pos, n, width = g.shape
-        heads, d_head, _ = self.outputs.shape
+    def to_mixed(self, g: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n head d_head"]:
+        """Directions of what attention adds, as directions of what its heads mixed."""
+        heads, d_head, width = self.outputs.shape
+        return (g @ self.outputs.reshape(heads * d_head, width).T).unflatten(-1, (heads, d_head))
+
+    def to_values(
+        self, z: Float[Tensor, "pos n head d_head"]
+    ) -> Float[Tensor, "pos n kv d_head"]:
+        """Directions of what heads mixed, as directions of the values they mixed it of."""
+        pos, n, heads, d_head = z.shape
         kv = self.values.shape[1]
         shared = heads // kv
-        z = g.reshape(-1, width) @ self.outputs.reshape(heads * d_head, width).T
         z = z.view(pos, n, kv, shared, d_head).permute(2, 3, 0, 1, 4)
         # Heads that share values are added up by the product itself: keys × (head, query).
         held = self.pattern[:, :pos, :pos].reshape(kv, shared * pos, pos)
         v = held.transpose(1, 2) @ z.reshape(kv, shared * pos, n * d_head)
-        v = v.view(kv, pos, n, d_head).permute(1, 2, 0, 3).reshape(pos * n, kv * d_head)
-        return (v @ self.values.reshape(width, kv * d_head).T).view(pos, n, width)
+        return v.view(kv, pos, n, d_head).permute(1, 2, 0, 3)
+
+    def to_stream(self, v: Float[Tensor, "pos n kv d_head"]) -> Float[Tensor, "pos n d_model"]:
+        """Directions of values, as directions of the stream they are made of."""
+        return v.flatten(2) @ self.values.flatten(1).T
+
+    def back(self, g: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
+        """Directions of what attention adds, as directions of the stream it reads."""
+        return self.to_stream(self.to_values(self.to_mixed(g)))
 
     def back_from(
         self,
         vectors: Float[Tensor, "n d_model"],
         positions: Int[Tensor, " n"],
         pos: int,
-    ) -> Float[Tensor, "pos n d_model"]:
-        """`back` of directions at one position each: no more than one query has to be looked at."""
-        heads, d_head, width = self.outputs.shape
-        kv = self.values.shape[1]
-        z = vectors @ self.outputs.reshape(heads * d_head, width).T
-        z = z.view(-1, kv, heads // kv, d_head)
-        held = self.pattern[:, positions, :pos].transpose(0, 1).unflatten(1, (kv, -1))
-        v = held.transpose(2, 3) @ z  # [n kv pos d_head]
-        v = v.permute(2, 0, 1, 3).reshape(-1, kv * d_head)
-        return (v @ self.values.reshape(width, kv * d_head).T).view(pos, -1, width)
+    ) -> Few:
+        """`back` of directions at one position each: every head adds one direction, times what it
+        looks at each position with."""
+        heads, d_head, _ = self.outputs.shape
+        shared = heads // self.values.shape[1]
+        z = self.to_mixed(vectors[None])[0].unflatten(1, (-1, shared))  # [n kv shared d_head]
+        told = torch.einsum("ngsz,dgz->ngsd", z, self.values).flatten(1, 2)
+        return Few(self.pattern[:, positions, :pos].permute(1, 2, 0), told)
 
     def only(self, head: int) -> FrozenAttention:
         """The same with one head alone; it reads its own values, and adds no constant."""
@@ -153,6 +163,44 @@ class FrozenAttention:
             self.outputs[here],
             torch.zeros_like(self.constant),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Few:
+    """n directions of the stream at every position that are sums of few vectors each.
+
+    Direction i at position p is Σ_f coefficients[i, p, f] · vectors[i, f].
+    """
+
+    coefficients: Float[Tensor, "n pos few"]
+    vectors: Float[Tensor, "n few d_model"]
+
+    @classmethod
+    def at(
+        cls, vectors: Float[Tensor, "n d_model"], positions: Int[Tensor, " n"], pos: int
+    ) -> Few:
+        """Directions that stand at one position each."""
+        here = torch.arange(pos, device=positions.device) == positions[:, None]
+        return cls(here.to(vectors.dtype)[:, :, None], vectors[:, None])
+
+    def __len__(self) -> int:
+        return self.vectors.shape[1]
+
+    def joined(self, other: Few) -> Few:
+        """The sum of both."""
+        return Few(
+            torch.cat([self.coefficients, other.coefficients], 2),
+            torch.cat([self.vectors, other.vectors], 1),
+        )
+
+    def written_out(self) -> Float[Tensor, "pos n d_model"]:
+        """The directions themselves."""
+        return (self.coefficients @ self.vectors).transpose(0, 1).contiguous()
+
+    def mixed(self, attention: FrozenAttention) -> Float[Tensor, "pos n head d_head"]:
+        """`FrozenAttention.to_mixed` of the directions, of which it sees no more than the few."""
+        seen = attention.to_mixed(self.vectors)
+        return (self.coefficients @ seen.flatten(2)).unflatten(2, seen.shape[2:]).transpose(0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tomogram.circuits.graph.frozen import Frozen, FrozenAttention
+from tomogram.circuits.graph.frozen import Few, Frozen, FrozenAttention
 from tomogram.circuits.graph.units import Explained, Group, Skip
 
 
@@ -129,14 +129,13 @@ class Linear:
         blocks = self.frozen.blocks
         if attention is None:
             attention = {layer: block.attention for layer, block in enumerate(blocks)}
-        n, width = reading.vectors.shape
+        n = len(reading)
         pos = int(reading.positions.max()) + 1
         out = reading.vectors.new_zeros(self.n_sources, n)
         bias = reading.biases.clone()
-        g = reading.vectors.new_zeros(pos, n, width)
-        g[reading.positions, torch.arange(n, device=g.device)] = reading.vectors
-        # Until the first attention the direction stands at one position.
-        single: Tensor | None = reading.vectors
+        # Through two layers of attention a direction is a sum of few, which saves their products.
+        few: Few | None = Few.at(reading.vectors, reading.positions, pos)
+        g = few.written_out()
         pending: dict[int, Tensor] = {}
         for layer in reversed(range((reading.depth + 1) // 2)):
             block = blocks[layer]
@@ -144,29 +143,41 @@ class Linear:
             if reading.depth >= 2 * layer + 2:
                 self._collect(layer, g, out, bias)
                 for skip in self._skips(layer):
+                    single = few if few is not None and len(few) == 1 else None
                     carried = self._back_through(skip, g, bias, reading.positions, single)
                     pending[skip.reads] = pending.get(skip.reads, 0) + carried
                 before = pending.pop(layer, None)
                 if before is not None and not block.parallel:
-                    g = g + before
-                    if single is not None:
-                        single = g[reading.positions, torch.arange(n, device=g.device)]
+                    g, few = self._and(g, few, before, reading.positions)
             if at_attention is not None:
                 at_attention(layer, g)
             if layer in attention:
                 held = attention[layer]
                 bias += torch.einsum("pnd,pd->n", g, held.constant[:pos])
-                if single is None:
-                    g = g + held.back(g)
+                if few is not None and len(few) == 1:
+                    told = held.back_from(few.vectors[:, 0], reading.positions, pos)
+                    g, few = g + told.written_out(), few.joined(told)
                 else:
-                    g = g + held.back_from(single, reading.positions, pos)
-                    single = None
+                    mixed = held.to_mixed(g) if few is None or len(few) >= pos else few.mixed(held)
+                    values, few = held.to_values(mixed), None
+                    if layer:
+                        g = g + held.to_stream(values)
+                    else:
+                        self._embeds_as_values(held, values, out)
             if before is not None and block.parallel:
-                g = g + before
-                if single is not None:
-                    single = g[reading.positions, torch.arange(n, device=g.device)]
+                g, few = self._and(g, few, before, reading.positions)
         self._embeds(g, out)
         return out, bias
+
+    def _and(
+        self, g: Tensor, few: Few | None, more: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Few | None]:
+        """Directions and what a skip path adds to them, which stands where they do."""
+        g = g + more
+        if few is None or len(few) > 1:
+            return g, None
+        own = torch.arange(len(positions), device=g.device)
+        return g, Few.at(g[positions, own], positions, len(g))
 
     def _collect(self, layer: int, g: Tensor, out: Tensor, bias: Tensor) -> None:
         """What is written at one layer's MLP output."""
@@ -184,22 +195,32 @@ class Linear:
         pos = len(g)
         for number, embed in enumerate(self.frozen.embeds):
             first = self.n_units + (len(self.frozen.blocks) + number) * self.frozen.n_pos
-            out[first : first + pos] = (g @ embed[:pos, :, None])[..., 0]
+            out[first : first + pos] += (g @ embed[:pos, :, None])[..., 0]
+
+    def _embeds_as_values(
+        self, attention: FrozenAttention, values: Float[Tensor, "pos n kv d_head"], out: Tensor
+    ) -> None:
+        """What embeddings put into directions of values: one product less than to the stream."""
+        pos = len(values)
+        for number, embed in enumerate(self.frozen.embeds):
+            first = self.n_units + (len(self.frozen.blocks) + number) * self.frozen.n_pos
+            made = embed[:pos] @ attention.values.flatten(1)
+            out[first : first + pos] += (values.flatten(2) @ made[:, :, None])[..., 0]
 
     def _skips(self, layer: int) -> list[Skip]:
         return [skip for skip in self.explained.skips if skip.writes == layer]
 
     def _back_through(
-        self, skip: Skip, g: Tensor, bias: Tensor, positions: Tensor, single: Tensor | None
+        self, skip: Skip, g: Tensor, bias: Tensor, positions: Tensor, single: Few | None
     ) -> Tensor:
         """A direction of what a skip path writes, as one of the stream its norm reads."""
         norm = self.frozen.blocks[skip.reads].mlp_norm
         every = torch.arange(len(g), device=g.device)
         if single is not None:
-            vectors = single @ skip.weight
+            vectors = single.vectors[:, 0] @ skip.weight
             bias += vectors @ norm.bias
             carried = torch.zeros_like(g)
-            columns = torch.arange(len(single), device=g.device)
+            columns = torch.arange(len(vectors), device=g.device)
             carried[positions, columns] = norm.back(vectors, positions)
             return carried
         vectors = g @ skip.weight
