@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from tests.circuits.graph.conftest import PROMPT, tiny
-from tests.models.conftest import model  # noqa: F401
 from tomogram.circuits.graph.frozen import Few, FrozenAttention, freeze
 from tomogram.models.model import Model
 

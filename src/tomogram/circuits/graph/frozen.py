@@ -118,9 +118,7 @@ class FrozenAttention:
         heads, d_head, width = self.outputs.shape
         return (g @ self.outputs.reshape(heads * d_head, width).T).unflatten(-1, (heads, d_head))
 
-    def to_values(
-        self, z: Float[Tensor, "pos n head d_head"]
-    ) -> Float[Tensor, "pos n kv d_head"]:
+    def to_values(self, z: Float[Tensor, "pos n head d_head"]) -> Float[Tensor, "pos n kv d_head"]:
         """Directions of what heads mixed, as directions of the values they mixed it of."""
         pos, n, heads, d_head = z.shape
         kv = self.values.shape[1]
@@ -147,8 +145,7 @@ class FrozenAttention:
     ) -> Few:
         """`back` of directions at one position each: every head adds one direction, times what it
         looks at each position with."""
-        heads, d_head, _ = self.outputs.shape
-        shared = heads // self.values.shape[1]
+        shared = len(self.outputs) // self.values.shape[1]
         z = self.to_mixed(vectors[None])[0].unflatten(1, (-1, shared))  # [n kv shared d_head]
         told = torch.einsum("ngsz,dgz->ngsd", z, self.values).flatten(1, 2)
         return Few(self.pattern[:, positions, :pos].permute(1, 2, 0), told)
@@ -176,9 +173,7 @@ class Few:
     vectors: Float[Tensor, "n few d_model"]
 
     @classmethod
-    def at(
-        cls, vectors: Float[Tensor, "n d_model"], positions: Int[Tensor, " n"], pos: int
-    ) -> Few:
+    def at(cls, vectors: Float[Tensor, "n d_model"], positions: Int[Tensor, " n"], pos: int) -> Few:
         """Directions that stand at one position each."""
         here = torch.arange(pos, device=positions.device) == positions[:, None]
         return cls(here.to(vectors.dtype)[:, :, None], vectors[:, None])
