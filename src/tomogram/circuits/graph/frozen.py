@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from tomogram.models import norm as norms
 from tomogram.models.model import Model, Run
+from tomogram.models.projections import Project, projecting
 from tomogram.models.sites import Site
 from tomogram.models.wiring import Block, matrix
 from tomogram.store.errors import TomogramError
 
 # Rounding of a model's own arithmetic, far below what a map that is not linear would leave.
 _TOLERANCE = {torch.bfloat16: 5e-2}
-_BASIS_POSITIONS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,9 +264,14 @@ def freeze(
         TomogramError: the prompt is no row of tokens within the context; values are no linear map
             of what attention reads; a norm is none.
     """
-    run = model.run(tokens[None], capture=_wanted(model))
+    value_maps: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def reached(layer: int, project: Project) -> None:
+        value_maps[layer] = _value_map(model, project, len(tokens), dtype)
+
+    with projecting(model.wiring, reached):
+        run = model.run(tokens[None], capture=_wanted(model))
     at = _Reader(run, dtype)
-    value_maps = _value_maps(model, dtype)
     blocks = tuple(
         _block(model, layer, block, at, *value_maps[layer])
         for layer, block in enumerate(model.wiring.blocks)
@@ -361,27 +366,17 @@ def down_projection(
     return weight, weight.new_zeros(weight.shape[1]) if bias is None else bias.to(like.dtype)
 
 
-def _value_maps(model: Model, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-    """Of each layer, the matrix [d_model kv d_head] and the bias [kv d_head] that make values.
-
-    Attention is given the basis vectors and 0 in place of what it reads.
-    """
+def _value_map(
+    model: Model, project: Project, pos: int, dtype: torch.dtype
+) -> tuple[Float[Tensor, "d_model kv d_head"], Float[Tensor, "kv d_head"]]:
+    """The matrix and the bias that make a layer's values: those of the basis vectors and of 0."""
     like = next(model.module.parameters())
     width = model.d_model
-    length = min(_BASIS_POSITIONS, model.context)
-    rows = -(-(width + 1) // length)
-    basis = like.new_zeros(rows * length, width)
+    rows = -(-(width + 1) // pos)
+    basis = like.new_zeros(rows * pos, width)
     basis[:width].fill_diagonal_(1)
-    basis = basis.view(rows, length, width)
-    layers = range(model.n_layers)
-    run = model.run(
-        torch.zeros(rows, length, dtype=torch.long),
-        capture=[Site("head_v", layer) for layer in layers],
-        interventions={Site("attn_in", layer): lambda _: basis for layer in layers},
-        logits=False,
-    )
-    found = [run[Site("head_v", layer)].flatten(0, 1).to(dtype) for layer in layers]
-    return [(each[:width] - each[width], each[width]) for each in found]
+    found = project(basis.view(rows, pos, width)).values.flatten(0, 1).to(dtype)
+    return found[:width] - found[width], found[width]
 
 
 def _same(what: str, linear: Tensor, true: Tensor, dtype: torch.dtype) -> None:

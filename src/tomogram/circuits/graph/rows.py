@@ -134,8 +134,9 @@ class Linear:
         out = reading.vectors.new_zeros(self.n_sources, n)
         bias = reading.biases.clone()
         # Through two layers of attention a direction is a sum of few, which saves their products.
-        few: Few | None = Few.at(reading.vectors, reading.positions, pos)
-        g = few.written_out()
+        one = Few.at(reading.vectors, reading.positions, pos)
+        g = one.written_out()
+        few: Few | None = one
         pending: dict[int, Tensor] = {}
         for layer in reversed(range((reading.depth + 1) // 2)):
             block = blocks[layer]
