@@ -33,7 +33,7 @@ from tomogram.text.packing import tokenize
 _ROUNDS = 8
 """How often the ranking of units is made anew while rows are added."""
 _EDGE_BYTES = 12
-_FEWEST, _PLACES = 24, 2_048
+_FEWEST, _PLACES = 24, 768
 """Rows carried at once: so many, or of a short prompt so many times its tokens. Rows are sorted by
 position and what lies behind the last one of a batch is left out, so small batches leave out more;
 they are as large as the matrix products need."""
