@@ -22,7 +22,7 @@ TITLES: dict[Kind, str] = {
 }
 NONE = (
     "No audit of this model lies in this folder, so nothing is known of what may be wrong with it."
-    " `tomogram audit` runs them."
+    " The command tomogram audit runs them."
 )
 UNREADABLE = f"The {FILE} of this folder is damaged, or it is about another model."
 
