@@ -170,22 +170,32 @@ def beside(python: Path, size: str, length: int, latents: int) -> dict[str, Figu
 _ALONE = """
 import json, resource, sys, torch
 torch.set_num_threads(1)
-from tomogram.circuits.graph.trace import Limits, trace
+from tomogram.circuits.graph.trace import Limits
 from tomogram.models.load import load
+from tomogram.pipeline.tracing import trace
 folder, length, nodes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 model = load(folder)
 tokens = torch.randint(3, model.d_vocab, (length,), generator=torch.Generator().manual_seed(0))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-traced = trace(model, tokens.tolist(), None, limits=Limits(nodes=nodes))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"edges": traced.graph.n_edges, "before": before * 1024, "peak": after * 1024}))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def draw(checked):
+    edges, looks = (100, 6) if checked else (0, 0)
+    limits = Limits(nodes=nodes)
+    return trace(model, tokens.tolist(), limits=limits, edges=edges, looks=looks).graph
+found = {"edges": draw(False).n_edges, "drawn": peak()}
+if sys.argv[4] == "checked":
+    draw(True)
+    found["checked"] = peak()
+print(json.dumps(found))
 """
 
 
-def alone(folder: Path, length: int, nodes: int) -> dict[str, int]:
-    """Edges and peak memory of one graph in a process of its own."""
+def alone(folder: Path, length: int, nodes: int, *, checked: bool) -> dict[str, int]:
+    """Edges and peak memory of one graph in a process of its own, drawn alone and then with its
+    check and what its heads did, as `tomogram trace` does it."""
+    words = [str(folder), str(length), str(nodes), "checked" if checked else "drawn"]
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(folder), str(length), str(nodes)],
+        [sys.executable, "-c", _ALONE, *words],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
@@ -202,11 +212,12 @@ def memory(quick: bool) -> dict[str, Figure]:
         if not folder.exists():
             continue
         length = 32 if quick else length
-        found = alone(folder, length, 500 if quick else 2_000)
-        figures[f"{name}: peak GiB"] = Figure(found["peak"] / GIB, target=4.0, at_least=False)
+        found = alone(folder, length, 500 if quick else 2_000, checked=True)
+        for what, words in (("drawn", "peak GiB"), ("checked", "peak GiB with its check")):
+            figures[f"{name}: {words}"] = Figure(found[what] / GIB, target=4.0, at_least=False)
     steps = (100, 200) if quick else (500, 1_000, 2_000, 4_000)
-    runs = [alone(shipped.path(), 32 if quick else 128, nodes) for nodes in steps]
-    edges, peaks = (np.array([float(run[name]) for run in runs]) for name in ("edges", "peak"))
+    runs = [alone(shipped.path(), 32 if quick else 128, n, checked=False) for n in steps]
+    edges, peaks = (np.array([float(run[name]) for run in runs]) for name in ("edges", "drawn"))
     slope, base = np.polyfit(edges, peaks, 1)
     spread = ((peaks - peaks.mean()) ** 2).sum()
     straight = 1 - ((peaks - base - slope * edges) ** 2).sum() / spread if spread else 1.0

@@ -50,14 +50,20 @@ def responses(traced: Traced, experiments: Sequence[Experiment], held: Held) -> 
     value, except with everything frozen, where it is read by its ratio.
     """
     found: list[float] = []
-    frozen = traced.linear.frozen
-    heads = frozen.blocks[0].attention.pattern.shape[0]
-    width = max(traced.model.d_mlp or 0, traced.model.d_model)
-    row = frozen.n_pos * (heads * frozen.n_pos + 4 * width + frozen.logits.shape[1])
-    size = max(1, min(64, _NUMBERS // row))
+    size = at_once(traced)
     for start in range(0, len(experiments), size):
         found += _batch(traced, experiments[start : start + size], held)
     return found
+
+
+def at_once(traced: Traced, *, layers: int = 1, most: int = 64) -> int:
+    """How many rows of the prompt a run may have: what `layers` layers make is kept."""
+    frozen = traced.linear.frozen
+    heads = frozen.blocks[0].attention.pattern.shape[0]
+    width = max(traced.model.d_mlp or 0, traced.model.d_model)
+    a_layer = frozen.n_pos * (heads * frozen.n_pos + 4 * width)
+    row = layers * a_layer + frozen.logits.numel()
+    return max(1, min(most, _NUMBERS // row))
 
 
 def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomogram.circuits.graph.experiments import Held, interventions, readers, written
+from tomogram.circuits.graph.experiments import Held, at_once, interventions, readers, written
 from tomogram.circuits.graph.trace import Traced
 from tomogram.models.sites import Site
 
@@ -33,8 +33,10 @@ def derivatives(traced: Traced, pairs: Sequence[tuple[int, int]], held: Held) ->
     found = np.zeros(len(pairs))
     sources, targets = (np.array([pair[i] for pair in pairs], int) for i in (0, 1))
     every = np.unique(targets)
-    for start in range(0, len(every), _ROWS):
-        some = every[start : start + _ROWS]
+    # A run that is differentiated keeps what every layer made.
+    size = at_once(traced, layers=traced.model.n_layers, most=_ROWS)
+    for start in range(0, len(every), size):
+        some = every[start : start + size]
         slopes = _slopes(traced, some.tolist(), held)
         for number in np.flatnonzero(np.isin(targets, some)):
             row = int(np.searchsorted(some, targets[number]))

@@ -126,17 +126,38 @@ class Linear:
                 that is absent has none.
             at_attention: is shown the directions of what each layer's attention adds.
         """
+        n, width = reading.vectors.shape
+        g = reading.vectors.new_zeros(int(reading.positions.max()) + 1, n, width)
+        g[reading.positions, torch.arange(n, device=g.device)] = reading.vectors
+        return self._carried(reading, g, reading.biases.clone(), attention, at_attention)
+
+    def summed(self, reading: Reading) -> Float[Tensor, " sources"]:
+        """What each source puts into the sum of some values, which is one direction of the whole
+        stream: one row in work, however many values there are."""
+        width = reading.vectors.shape[1]
+        g = reading.vectors.new_zeros(int(reading.positions.max()) + 1, 1, width)
+        g[:, 0].index_add_(0, reading.positions, reading.vectors)
+        return self._carried(reading, g, reading.biases.sum()[None], None, None, one=True)[0][:, 0]
+
+    def _carried(
+        self,
+        reading: Reading,
+        g: Float[Tensor, "pos n d_model"],
+        bias: Float[Tensor, " n"],
+        attention: Mapping[int, FrozenAttention] | None,
+        at_attention: Callable[[int, Float[Tensor, "pos n d_model"]], None] | None,
+        *,
+        one: bool = False,
+    ) -> tuple[Float[Tensor, "sources n"], Float[Tensor, " n"]]:
+        """`rows` of directions g at the depth of a reading; `one`: all its values are one row."""
         blocks = self.frozen.blocks
         if attention is None:
             attention = {layer: block.attention for layer, block in enumerate(blocks)}
-        n, width = reading.vectors.shape
-        pos = int(reading.positions.max()) + 1
-        out = reading.vectors.new_zeros(self.n_sources, n)
-        bias = reading.biases.clone()
-        g = reading.vectors.new_zeros(pos, n, width)
-        g[reading.positions, torch.arange(n, device=g.device)] = reading.vectors
+        pos, n, _ = g.shape
+        # A row's sources lie side by side, where the largest of them are looked for.
+        out = g.new_zeros(n, self.n_sources).T
         # Until the first attention the direction stands at one position.
-        single: Tensor | None = reading.vectors
+        single: Tensor | None = None if one else reading.vectors
         pending: dict[int, Tensor] = {}
         for layer in reversed(range((reading.depth + 1) // 2)):
             block = blocks[layer]
