@@ -6,9 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from tomogram.cli.main import app
+from tomogram.dictionaries.formats.own import save
+from tomogram.dictionaries.shape import transcoder
+from tomogram.dictionaries.topk import TopK
+from tomogram.models.load import load
 from tomogram.reference import shipped
 from tomogram.store.errors import TomogramError
 
@@ -56,6 +61,30 @@ def test_a_behaviour_gets_a_measured_circuit(tmp_path: Path, pairs: Path) -> Non
     stamp = (out / "circuit" / "stage.json").stat().st_mtime_ns
     assert json.loads(run("discover", *arguments, "--json")) == found
     assert (out / "circuit" / "stage.json").stat().st_mtime_ns == stamp  # not done again
+
+
+def test_a_behaviour_gets_a_circuit_over_features(tmp_path: Path, pairs: Path) -> None:
+    model = load(shipped.path())
+    folder = tmp_path / "dictionaries"
+    for layer in range(model.n_layers):
+        dictionary = TopK(transcoder(layer, model.d_model), 64, k=8)
+        generator = torch.Generator().manual_seed(layer)
+        for weight in (dictionary.W_enc, dictionary.W_dec):
+            weight.data.copy_(0.1 * torch.randn(weight.shape, generator=generator))
+        save(dictionary.requires_grad_(False), folder, model="microworld", context=64)
+    out = tmp_path / "found"
+    arguments = ("--pairs", str(pairs), "--dictionaries", str(folder), "--sampled", "20")
+    said = run("discover", *arguments, "--out", str(out))
+    found = json.loads((out / "features" / "features.json").read_text())
+    assert found["nodes_kept"] == len(found["nodes"]) <= found["nodes_active"]
+    assert "features and errors that differ" in said
+    assert found["metric"]["whole"] > found["metric"]["empty"]
+    for node in found["nodes"]:
+        assert node["span"] in ("changed", "between", "asked")
+        assert node["predicted"]["low"] <= node["predicted"]["value"] <= node["predicted"]["high"]
+    assert {edge["to"] for edge in found["edges"]} >= {"the answer"}
+    with pytest.raises(TomogramError, match="--pairs says which"):
+        run("discover", "--dictionaries", str(folder))
 
 
 def test_pairs_of_unequal_length_are_one_sentence(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def trace(
     """
     model = given_model(model, device=device, dtype=dtype)
     if isinstance(dictionaries, str | Path):
-        dictionaries = _transcoders(model, dictionaries, text, seed, allow_pickle)
+        dictionaries = transcoders(model, dictionaries, text, seed, allow_pickle)
     traced = draw(model, prompt, target, dictionaries, limits=limits)
     pruned = prune(traced.graph)
     if edges:
@@ -68,9 +68,17 @@ def trace(
     return replace(traced, graph=replace(traced.graph, supernodes=groups))
 
 
-def _transcoders(
+def transcoders(
     model: Model, source: str | Path, text: str | Path | None, seed: int, allow_pickle: bool
 ) -> list[Dictionary]:
+    """The transcoders of a folder or a place on the Hub.
+
+    Args:
+        text: what their conventions are measured on; sampled from the model if None.
+
+    Raises:
+        TomogramError: there is none, or it cannot be read.
+    """
     # Says what is wrong with the folder before a text is sampled.
     find(locate(source, allow_pickle=allow_pickle), allow_pickle=allow_pickle)
     context = min(_CONTEXT, model.context)
@@ -79,7 +87,7 @@ def _transcoders(
     else:
         packed = given_text(text, model, context=context, tokens=_TOKENS)
     found = load_dictionaries(source, model, packed, allow_pickle=allow_pickle)
-    transcoders = [dictionary for dictionary in found if not dictionary.shape.is_autoencoder]
-    if not transcoders:
+    kept = [dictionary for dictionary in found if not dictionary.shape.is_autoencoder]
+    if not kept:
         raise TomogramError(f"{source} holds no transcoder, and a graph needs nothing else.")
-    return transcoders
+    return kept
