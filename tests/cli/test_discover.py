@@ -56,6 +56,11 @@ def test_a_behaviour_gets_a_measured_circuit(tmp_path: Path, pairs: Path) -> Non
     assert len(found["edges"]) == found["edges_kept"]
     for edge in found["edges"]:
         assert edge["measured"]["low"] <= edge["measured"]["value"] <= edge["measured"]["high"]
+    parts = {part["node"]: part for part in found["nodes"]}
+    assert len(parts) == len(found["nodes"]) == 1 + 4 * 7
+    # Patching the embeddings whole makes the other prompt of it.
+    difference = found["metric"]["empty"] - found["metric"]["whole"]
+    assert parts["input"]["measured"]["value"] == pytest.approx(difference, rel=1e-3)
     circuit = json.loads((out / "circuit" / "circuit.json").read_text())
     assert sum(edge["in_graph"] for edge in circuit["edges"].values()) == found["edges_kept"]
     stamp = (out / "circuit" / "stage.json").stat().st_mtime_ns

@@ -136,6 +136,12 @@ def summary(found: dict[str, Any]) -> str:
     lines += [
         f"    {edge['edge']:<24} {_range(edge['measured'], sign=True)}" for edge in strongest[:12]
     ]
+    parts = [part for part in found["nodes"] if part["measured"] is not None]
+    if parts:
+        lines.append("  strongest parts (measured effect of patching each whole, in logits):")
+        lines += [
+            f"    {part['node']:<24} {_range(part['measured'], sign=True)}" for part in parts[:6]
+        ]
     return "\n".join(lines)
 
 

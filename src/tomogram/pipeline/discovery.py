@@ -27,7 +27,7 @@ from tomogram.store.digest import digest_array, digest_json
 from tomogram.store.lock import exclusive
 from tomogram.store.stage import Stage, Work
 
-VERSION = 1
+VERSION = 2
 
 
 def discover_pairs(

@@ -52,7 +52,27 @@ def document(model: Model, found: Discovery, *, behaviour: str) -> dict[str, Jso
         ],
         "agreement": _agreement(found.agreement),
         "edges": edges,
+        "nodes": _parts(found),
     }
+
+
+def _parts(found: Discovery) -> list[Json]:
+    """Every part with what all its edges together are predicted to do, and what patching the whole
+    part did, the strongest first."""
+    predicted = found.scores.nodes
+    low, high = intervals(predicted)
+    measured, ends = found.nodes, None if found.nodes is None else intervals(found.nodes)
+    strength = np.abs(predicted if measured is None else measured).mean(0)
+    return [
+        {
+            "node": found.graph.writers[part],
+            "predicted": _interval(predicted[:, part].mean(), low[part], high[part]),
+            "measured": None
+            if measured is None or ends is None
+            else _interval(measured[:, part].mean(), ends[0][part], ends[1][part]),
+        }
+        for part in np.argsort(-strength, kind="stable").tolist()
+    ]
 
 
 def eap_ig(model: Model, found: Discovery) -> dict[str, Json]:
