@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tomogram.circuits.graph.attended import LOOKS, attended
 from tomogram.circuits.graph.checks import EDGES, PATHS, check
+from tomogram.circuits.graph.grouped import grouped
 from tomogram.circuits.graph.scores import prune
 from tomogram.circuits.graph.supernodes import propose
 from tomogram.circuits.graph.targets import Target
@@ -64,8 +64,7 @@ def trace(
         traced = check(traced, edges=edges, paths=paths, seed=seed)
     if looks:
         traced = attended(traced, pruned, looks=looks)
-    groups = propose(traced.graph, pruned)
-    return replace(traced, graph=replace(traced.graph, supernodes=groups))
+    return grouped(traced, propose(traced.graph, pruned), pruned)
 
 
 def transcoders(

@@ -138,7 +138,7 @@ def _edges(traced: Traced, sample: Int[np.ndarray, "m 2"]) -> list[Checked]:
     ones = np.ones(len(sample))
     direct, total = (_effects(traced, sample, held, ones) for held in ("direct", "nothing"))
     pairs = [(int(s), int(t)) for s, t in sample]
-    within = np.array(steps(traced, sources.tolist()))[where]
+    within = np.array(steps(traced, [[each] for each in sources.tolist()]))[where]
     live = [
         numbers
         for held in _LIVE

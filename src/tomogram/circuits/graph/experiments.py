@@ -68,7 +68,7 @@ def at_once(traced: Traced, *, layers: int = 1, most: int = 64) -> int:
 
 def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> list[float]:
     found_at = readers(traced, [each.target for each in experiments], held)
-    changes = [(each.source, each.factor) for each in experiments]
+    changes = [((each.source,), each.factor) for each in experiments]
     run = changed(traced, changes, held, {site for site, _ in found_at})
     found = []
     for row, (site, read) in enumerate(found_at):
@@ -79,18 +79,22 @@ def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> lis
 
 @torch.no_grad()
 def changed(
-    traced: Traced, changes: Sequence[tuple[int, float]], held: Held, capture: Collection[Site]
+    traced: Traced,
+    changes: Sequence[tuple[Sequence[int], float]],
+    held: Held,
+    capture: Collection[Site],
 ) -> Run:
-    """Run the prompt once a change, node `changes[row][0]` writing `changes[row][1]` times more.
+    """Run the prompt once a change, nodes `changes[row][0]` writing `changes[row][1]` times more.
 
     The last row of the run is left as it is.
     """
     frozen = traced.linear.frozen
     rows = len(changes) + 1
     put: dict[Site, list[tuple[int, int, Tensor]]] = {}
-    for row, (source, factor) in enumerate(changes):
-        for site, position, vector in written(traced, source):
-            put.setdefault(site, []).append((row, position, factor * vector))
+    for row, (sources, factor) in enumerate(changes):
+        for source in sources:
+            for site, position, vector in written(traced, source):
+                put.setdefault(site, []).append((row, position, factor * vector))
     added = {site: _added(frozen.like, rows, listed) for site, listed in put.items()}
     return traced.model.run(
         frozen.tokens.expand(rows, -1),

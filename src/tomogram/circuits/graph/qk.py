@@ -155,7 +155,7 @@ class _Score:
         found: list[float] = []
         size = at_once(traced)
         for start in range(0, len(nodes), size):
-            changes = [(node, -1.0) for node in nodes[start : start + size]]
+            changes = [((node,), -1.0) for node in nodes[start : start + size]]
             run = changed(traced, changes, held, {queries, keys})
             query = run[queries][:, self.query, self.head].double()
             key = run[keys][:, :, self.key_head].double()
