@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.tracing import GIB, alone
 from tests.circuits.graph.conftest import PROMPT, tiny, transcoders
 from tests.models.families import CONTEXT, VOCAB
 from tomogram.circuits.graph import checks, experiments, heads
@@ -21,6 +22,7 @@ from tomogram.circuits.graph.rows import Reading
 from tomogram.circuits.graph.scores import influence, normalised, prune
 from tomogram.circuits.graph.targets import Token
 from tomogram.circuits.graph.trace import Limits, trace
+from tomogram.reference import shipped
 
 LONG = torch.randint(VOCAB, (CONTEXT,), generator=torch.Generator().manual_seed(2)).tolist()
 
@@ -123,3 +125,11 @@ def test_edges_are_kept_within_the_memory() -> None:
         graph = trace(model, LONG, Token(3), limits=limits).graph
     assert 4 * largest.numbers <= limits.memory
     assert 8 * graph.n_edges <= limits.memory // 2
+
+
+@pytest.mark.slow
+def test_a_thousand_tokens_stay_within_four_gigabytes() -> None:
+    """A graph of the reference model with its check, in a process of its own."""
+    found = alone(shipped.path(), 1_000, 200, "checked")
+    assert found["drawn"] <= found["checked"] < 4 * GIB
+    assert found["edges"] > 10_000
