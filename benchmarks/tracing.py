@@ -170,9 +170,13 @@ def beside(python: Path, size: str, length: int, latents: int) -> dict[str, Figu
 _ALONE = """
 import json, resource, sys, torch
 torch.set_num_threads(1)
-from tomogram.circuits.graph.trace import Limits
+from tomogram.circuits.graph.attended import attended
+from tomogram.circuits.graph.checks import check
+from tomogram.circuits.graph.grouped import grouped
+from tomogram.circuits.graph.scores import prune
+from tomogram.circuits.graph.supernodes import propose
+from tomogram.circuits.graph.trace import Limits, trace
 from tomogram.models.load import load
-from tomogram.pipeline.tracing import trace
 folder, length, nodes, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 model = load(folder)
 tokens = torch.randint(3, model.d_vocab, (length,), generator=torch.Generator().manual_seed(0))
@@ -182,12 +186,13 @@ own, limits = None, Limits(nodes=nodes)
 if how == "features":
     from benchmarks.tracing import GIB, random_transcoders
     own, limits = random_transcoders(model, tokens, 1_024), Limits(nodes=nodes, memory=4 * GIB)
-def draw(checked):
-    edges, looks = (100, 6) if checked else (0, 0)
-    return trace(model, tokens.tolist(), None, own, limits=limits, edges=edges, looks=looks).graph
-found = {"edges": draw(False).n_edges, "drawn": peak()}
+traced = trace(model, tokens.tolist(), None, own, limits=limits)
+found = {"edges": traced.graph.n_edges, "drawn": peak()}
 if how == "checked":
-    draw(True)
+    # What `pipeline.tracing.trace` does.
+    pruned = prune(traced.graph)
+    traced = attended(check(traced), pruned)
+    grouped(traced, propose(traced.graph, pruned), pruned)
     found["checked"] = peak()
 print(json.dumps(found))
 """

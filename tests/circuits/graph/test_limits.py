@@ -59,7 +59,8 @@ def test_a_sum_of_values_is_one_row(family: str, kind: str, depth: int) -> None:
         together = linear.summed(reading)
     expected = each.sum(1)
     assert together == pytest.approx(expected, rel=1e-3, abs=1e-5 * float(expected.abs().max()))
-    assert largest.numbers < 4 * linear.n_sources < each.numel()
+    # Patterns are there already, and no row of each value.
+    assert largest.numbers < each.numel() / 3
 
 
 def test_units_are_ranked_by_the_influence_of_the_paper() -> None:
