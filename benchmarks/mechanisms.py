@@ -8,8 +8,9 @@ tells things apart counts, moved by the difference of the two things' means at i
 
 * two hops: does the pruned graph hold city → feature of its state → capital, and does swapping the
   features of the state for those of another make the other state's capital the answer?
-* couplets: are features of the chosen ending active after the verb has chosen it and before it is
-  written, and does swapping them change both the adjective's class and the ending?
+* couplets: between the verb that chose it and the ending, are the features that tell endings apart
+  nearest to the chosen ending's means, and does swapping them change both the adjective's class and
+  the ending?
 * languages: do the features that write an answer in English write it in the other language?
 
 Beside each stands a control: the same with features of something else.
@@ -425,9 +426,13 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         moved.append(float(ending == aim))
         both.append(float(agrees(adjective, ending, aim)))
     return {
-        "couplets: features of the chosen ending active before it": figure(mean(active), 0.8),
-        "couplets: features of another rhyme active (control)": figure(mean(wrong)),
-        "couplets: features nearest to the chosen ending's means": figure(mean(near)),
+        # An ending is told by many features together; single ones that are its alone are few.
+        "couplets: the features before it are the chosen ending's, of all endings": figure(
+            mean(near), 0.8
+        ),
+        "couplets: the same by chance (control)": Figure(1 / len(known.means)),
+        "couplets: a feature of that ending alone active before it": figure(mean(active)),
+        "couplets: one of another ending of the rhyme active (control)": figure(mean(wrong)),
         "couplets: swapped features change the ending": figure(mean(moved)),
         "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
         "couplets: strength of the swap": Figure(scale),
