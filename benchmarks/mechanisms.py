@@ -427,12 +427,12 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         both.append(float(agrees(adjective, ending, aim)))
     return {
         # An ending is told by many features together; single ones that are its alone are few.
-        "couplets: the features before it are the chosen ending's, of all endings": figure(
-            mean(near), 0.8
+        "couplets: features nearest to the chosen ending's means": figure(mean(near), 0.8),
+        "couplets: features nearest to an ending's means, by chance (control)": Figure(
+            1 / len(known.means)
         ),
-        "couplets: the same by chance (control)": Figure(1 / len(known.means)),
-        "couplets: a feature of that ending alone active before it": figure(mean(active)),
-        "couplets: one of another ending of the rhyme active (control)": figure(mean(wrong)),
+        "couplets: features of the chosen ending active before it": figure(mean(active), 0.8),
+        "couplets: features of another rhyme active (control)": figure(mean(wrong)),
         "couplets: swapped features change the ending": figure(mean(moved)),
         "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
         "couplets: strength of the swap": Figure(scale),
