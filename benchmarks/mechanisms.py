@@ -396,8 +396,10 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         others = [e for e in known.means if e != each.ending and lab.world.rhyme_of[e] == rhyme]
         return rng.choice(others) if others and each.ending in known.means else None
 
-    def rewritten(each: Couplet, aim: str, scale: float) -> tuple[str, str]:
-        change = known.swap(each.ending, aim, scale, each.verb)
+    def rewritten(
+        each: Couplet, aim: str, scale: float, layers: range | None = None
+    ) -> tuple[str, str]:
+        change = known.swap(each.ending, aim, scale, each.verb, layers=layers)
         tokens = written(
             lab, each.tokens[: each.verb + 1], 3, partial(lab.writing, change, each.verb)
         )
@@ -411,7 +413,7 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
     scale = max(
         SCALES, key=lambda s: (sum(agrees(*rewritten(e, aim, s), aim) for e, aim in tried), -s)
     )
-    active, wrong, near, moved, both = [], [], [], [], []
+    active, wrong, near, moved, both, earlier = [], [], [], [], [], []
     for each in asked:
         now = lab.fired(each.tokens)[:, each.verb : -1]
         near.append(float(known.nearest(now.transpose(0, 1)) == each.ending))
@@ -425,6 +427,9 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         adjective, ending = rewritten(each, aim, scale)
         moved.append(float(ending == aim))
         both.append(float(agrees(adjective, ending, aim)))
+        # The last layer's features write the words themselves, and not only the plan.
+        planned = rewritten(each, aim, scale, range(lab.model.n_layers - 1))
+        earlier.append(float(agrees(*planned, aim)))
     return {
         # An ending is told by many features together; single ones that are its alone are few.
         "couplets: features nearest to the chosen ending's means": figure(mean(near), 0.8),
@@ -435,6 +440,7 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         "couplets: features of another rhyme active (control)": figure(mean(wrong)),
         "couplets: swapped features change the ending": figure(mean(moved)),
         "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
+        "couplets: the same without the last layer's features": figure(mean(earlier)),
         "couplets: strength of the swap": Figure(scale),
         "couplets: features that tell endings apart": Figure(float(known.telling.sum())),
     }
