@@ -8,8 +8,9 @@ tells things apart counts, moved by the difference of the two things' means at i
 
 * two hops: does the pruned graph hold city → feature of its state → capital, and does swapping the
   features of the state for those of another make the other state's capital the answer?
-* couplets: are features of the chosen ending active after the verb has chosen it and before it is
-  written, and does swapping them change both the adjective's class and the ending?
+* couplets: between the verb that chose it and the ending, are the features that tell endings apart
+  nearest to the chosen ending's means, and does swapping them change both the adjective's class and
+  the ending?
 * languages: do the features that write an answer in English write it in the other language?
 
 Beside each stands a control: the same with features of something else.
@@ -395,8 +396,10 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         others = [e for e in known.means if e != each.ending and lab.world.rhyme_of[e] == rhyme]
         return rng.choice(others) if others and each.ending in known.means else None
 
-    def rewritten(each: Couplet, aim: str, scale: float) -> tuple[str, str]:
-        change = known.swap(each.ending, aim, scale, each.verb)
+    def rewritten(
+        each: Couplet, aim: str, scale: float, layers: range | None = None
+    ) -> tuple[str, str]:
+        change = known.swap(each.ending, aim, scale, each.verb, layers=layers)
         tokens = written(
             lab, each.tokens[: each.verb + 1], 3, partial(lab.writing, change, each.verb)
         )
@@ -410,7 +413,7 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
     scale = max(
         SCALES, key=lambda s: (sum(agrees(*rewritten(e, aim, s), aim) for e, aim in tried), -s)
     )
-    active, wrong, near, moved, both = [], [], [], [], []
+    active, wrong, near, moved, both, earlier = [], [], [], [], [], []
     for each in asked:
         now = lab.fired(each.tokens)[:, each.verb : -1]
         near.append(float(known.nearest(now.transpose(0, 1)) == each.ending))
@@ -424,12 +427,20 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
         adjective, ending = rewritten(each, aim, scale)
         moved.append(float(ending == aim))
         both.append(float(agrees(adjective, ending, aim)))
+        # The last layer's features write the words themselves, and not only the plan.
+        planned = rewritten(each, aim, scale, range(lab.model.n_layers - 1))
+        earlier.append(float(agrees(*planned, aim)))
     return {
+        # An ending is told by many features together; single ones that are its alone are few.
+        "couplets: features nearest to the chosen ending's means": figure(mean(near), 0.8),
+        "couplets: features nearest to an ending's means, by chance (control)": Figure(
+            1 / len(known.means)
+        ),
         "couplets: features of the chosen ending active before it": figure(mean(active), 0.8),
         "couplets: features of another rhyme active (control)": figure(mean(wrong)),
-        "couplets: features nearest to the chosen ending's means": figure(mean(near)),
         "couplets: swapped features change the ending": figure(mean(moved)),
         "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
+        "couplets: the same without the last layer's features": figure(mean(earlier)),
         "couplets: strength of the swap": Figure(scale),
         "couplets: features that tell endings apart": Figure(float(known.telling.sum())),
     }

@@ -170,23 +170,44 @@ def beside(python: Path, size: str, length: int, latents: int) -> dict[str, Figu
 _ALONE = """
 import json, resource, sys, torch
 torch.set_num_threads(1)
+from tomogram.circuits.graph.attended import attended
+from tomogram.circuits.graph.checks import check
+from tomogram.circuits.graph.grouped import grouped
+from tomogram.circuits.graph.scores import prune
+from tomogram.circuits.graph.supernodes import propose
 from tomogram.circuits.graph.trace import Limits, trace
 from tomogram.models.load import load
-folder, length, nodes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+folder, length, nodes, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 model = load(folder)
 tokens = torch.randint(3, model.d_vocab, (length,), generator=torch.Generator().manual_seed(0))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-traced = trace(model, tokens.tolist(), None, limits=Limits(nodes=nodes))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"edges": traced.graph.n_edges, "before": before * 1024, "peak": after * 1024}))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+own, limits = None, Limits(nodes=nodes)
+if how == "features":
+    from benchmarks.tracing import GIB, random_transcoders
+    own, limits = random_transcoders(model, tokens, 1_024), Limits(nodes=nodes, memory=4 * GIB)
+traced = trace(model, tokens.tolist(), None, own, limits=limits)
+found = {"edges": traced.graph.n_edges, "drawn": peak()}
+if how == "checked":
+    # What `pipeline.tracing.trace` does.
+    pruned = prune(traced.graph)
+    traced = attended(check(traced), pruned)
+    grouped(traced, propose(traced.graph, pruned), pruned)
+    found["checked"] = peak()
+print(json.dumps(found))
 """
 
 
-def alone(folder: Path, length: int, nodes: int) -> dict[str, int]:
-    """Edges and peak memory of one graph in a process of its own."""
+def alone(folder: Path, length: int, nodes: int, how: str) -> dict[str, int]:
+    """Edges and peak memory of one graph in a process of its own.
+
+    Args:
+        how: "checked": over neurons, drawn alone and then with its check and what its heads did, as
+            `tomogram trace` does it; "features": over random transcoders, drawn alone.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(folder), str(length), str(nodes)],
-        check=True, capture_output=True, text=True,
+        [sys.executable, "-c", _ALONE, str(folder), str(length), str(nodes), how],
+        check=True, capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -202,11 +223,13 @@ def memory(quick: bool) -> dict[str, Figure]:
         if not folder.exists():
             continue
         length = 32 if quick else length
-        found = alone(folder, length, 500 if quick else 2_000)
-        figures[f"{name}: peak GiB"] = Figure(found["peak"] / GIB, target=4.0, at_least=False)
-    steps = (100, 200) if quick else (500, 1_000, 2_000, 4_000)
-    runs = [alone(shipped.path(), 32 if quick else 128, nodes) for nodes in steps]
-    edges, peaks = (np.array([float(run[name]) for run in runs]) for name in ("edges", "peak"))
+        found = alone(folder, length, 500 if quick else 2_000, "checked")
+        for what, words in (("drawn", "peak GiB"), ("checked", "peak GiB with its check")):
+            figures[f"{name}: {words}"] = Figure(found[what] / GIB, target=4.0, at_least=False)
+    # Over features nearly all units have a row, so that what is kept is what was computed.
+    steps = (100, 200) if quick else (1_250, 2_500, 5_000, 10_000)
+    runs = [alone(shipped.path(), 32 if quick else 256, nodes, "features") for nodes in steps]
+    edges, peaks = (np.array([float(run[name]) for run in runs]) for name in ("edges", "drawn"))
     slope, base = np.polyfit(edges, peaks, 1)
     spread = ((peaks - peaks.mean()) ** 2).sum()
     straight = 1 - ((peaks - base - slope * edges) ** 2).sum() / spread if spread else 1.0

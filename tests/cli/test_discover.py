@@ -6,9 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+import tomogram
+from tomogram.circuits.discovery.discover import Settings
+from tomogram.cli.discover import features_summary
 from tomogram.cli.main import app
+from tomogram.dictionaries.shape import transcoder
+from tomogram.dictionaries.topk import TopK
+from tomogram.models.load import load
 from tomogram.reference import shipped
 from tomogram.store.errors import TomogramError
 
@@ -51,11 +58,49 @@ def test_a_behaviour_gets_a_measured_circuit(tmp_path: Path, pairs: Path) -> Non
     assert len(found["edges"]) == found["edges_kept"]
     for edge in found["edges"]:
         assert edge["measured"]["low"] <= edge["measured"]["value"] <= edge["measured"]["high"]
+    parts = {part["node"]: part for part in found["nodes"]}
+    assert len(parts) == len(found["nodes"]) == 1 + 4 * 7
+    # Patching the embeddings whole makes the other prompt of it.
+    difference = found["metric"]["empty"] - found["metric"]["whole"]
+    assert parts["input"]["measured"]["value"] == pytest.approx(difference, rel=1e-3)
     circuit = json.loads((out / "circuit" / "circuit.json").read_text())
     assert sum(edge["in_graph"] for edge in circuit["edges"].values()) == found["edges_kept"]
     stamp = (out / "circuit" / "stage.json").stat().st_mtime_ns
     assert json.loads(run("discover", *arguments, "--json")) == found
     assert (out / "circuit" / "stage.json").stat().st_mtime_ns == stamp  # not done again
+
+
+def test_a_behaviour_gets_a_circuit_over_features(tmp_path: Path, pairs: Path) -> None:
+    model = load(shipped.path())
+    own = []
+    for layer in range(model.n_layers):
+        dictionary = TopK(transcoder(layer, model.d_model), 64, k=8)
+        generator = torch.Generator().manual_seed(layer)
+        for weight in (dictionary.W_enc, dictionary.W_dec):
+            weight.data.copy_(0.1 * torch.randn(weight.shape, generator=generator))
+        own.append(dictionary.requires_grad_(False))
+    out, settings = tmp_path / "found", Settings(sampled=20)
+    found = tomogram.discover_features(model, pairs, own, settings=settings, out=out)
+    assert found["behaviour"] == "capitals"
+    assert found["nodes_kept"] == len(found["nodes"]) <= found["nodes_active"]
+    assert found["metric"]["whole"] > found["metric"]["empty"]
+    for node in found["nodes"]:
+        assert node["span"] in ("changed", "between", "asked")
+        assert node["predicted"]["low"] <= node["predicted"]["value"] <= node["predicted"]["high"]
+    assert {edge["to"] for edge in found["edges"]} >= {"the answer"}
+    told = features_summary(found)
+    assert "features and errors that differ" in told
+    stamp = (out / "features" / "stage.json").stat().st_mtime_ns
+    again = tomogram.discover_features(model, pairs, own, settings=settings, out=out)
+    assert again == found == json.loads((out / "features" / "features.json").read_text())
+    assert (out / "features" / "stage.json").stat().st_mtime_ns == stamp  # not done again
+
+
+def test_features_need_pairs_and_transcoders(tmp_path: Path, pairs: Path) -> None:
+    with pytest.raises(TomogramError, match="--pairs says which"):
+        run("discover", "--dictionaries", "anywhere")
+    with pytest.raises(TomogramError, match="There is no folder"):
+        run("discover", "--pairs", str(pairs), "--dictionaries", "nowhere/at/all/of/it")
 
 
 def test_pairs_of_unequal_length_are_one_sentence(tmp_path: Path) -> None:

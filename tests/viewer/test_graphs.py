@@ -17,7 +17,8 @@ from tomogram.circuits.graph.graph import FEATURE, NEURON
 from tomogram.circuits.graph.scores import prune, scores
 from tomogram.circuits.graph.targets import Likely
 from tomogram.circuits.graph.trace import Limits, trace
-from tomogram.dictionaries.shape import transcoder
+from tomogram.dictionaries.cross_layer import CrossLayer
+from tomogram.dictionaries.shape import cross_layer_transcoder, transcoder
 from tomogram.dictionaries.topk import TopK
 from tomogram.models.model import Model
 from tomogram.store.errors import TomogramError
@@ -174,6 +175,61 @@ def test_features_are_changed_by_what_they_write(model: Model) -> None:
     with torch.no_grad():
         logits = model.module(torch.tensor([graph.tokens])).logits[0, -1]
     handle.remove()
+    chances = logits.softmax(-1)
+    np.testing.assert_allclose(found["after"], chances[found["tokens"]].numpy(), atol=2e-5)
+
+
+def test_features_across_layers_are_changed_wherever_they_write(model: Model) -> None:
+    own = CrossLayer(
+        cross_layer_transcoder(model.n_layers, model.d_model), 40 * model.n_layers, k=4
+    )
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in (own.W_enc, own.W_dec):
+            weight.copy_(torch.randn(weight.shape, generator=generator) / 8)
+        own.W_dec.mul_(own.causal)
+    limits = Limits(nodes=40)
+    graph = trace(model, "the capital of Texas is", Likely(), [own], limits=limits).graph
+    first = graph.nodes.of(FEATURE) & (graph.nodes.layer == 0)
+    features = np.flatnonzero(first)[:3].tolist()
+    assert features
+    same = silence(model, graph, features, 1.0, lambda: [own])
+    np.testing.assert_allclose(same["before"], same["after"], atol=1e-5)
+    # One of a later layer as well: what it fires after the change is what counts.
+    later = int(np.flatnonzero(graph.nodes.of(FEATURE) & (graph.nodes.layer == 1))[0])
+    found = silence(model, graph, [*features, later], 0.0, lambda: [own])
+    assert found["after"] != found["before"]
+    at = slice(model.d_model, 2 * model.d_model)
+    read: dict[str, torch.Tensor] = {}
+
+    # By hand: every MLP of the Hugging Face module without what these features write there.
+    def listen(module, arguments):  # type: ignore[no-untyped-def]
+        x = torch.zeros(len(graph.tokens), own.d_in)
+        x[:, at] = arguments[0][0]
+        read["later"] = own.encode(x).dense()
+
+    def cut(layer):  # type: ignore[no-untyped-def]
+        part = slice(layer * model.d_model, (layer + 1) * model.d_model)
+
+        def change(module, arguments, output):  # type: ignore[no-untyped-def]
+            output = output.clone()
+            for node in features:
+                place, unit = int(graph.nodes.position[node]), int(graph.nodes.unit[node])
+                output[0, place] -= float(graph.nodes.value[node]) * own.W_dec[unit, part]
+            if layer >= 1:
+                place, unit = int(graph.nodes.position[later]), 40 + int(graph.nodes.unit[later])
+                output[0, place] -= read["later"][place, unit] * own.W_dec[unit, part]
+            return output
+
+        return change
+
+    layers = model.module.model.layers
+    handles = [layers[1].mlp.register_forward_pre_hook(listen)]
+    handles += [block.mlp.register_forward_hook(cut(n)) for n, block in enumerate(layers)]
+    with torch.no_grad():
+        logits = model.module(torch.tensor([graph.tokens])).logits[0, -1]
+    for handle in handles:
+        handle.remove()
     chances = logits.softmax(-1)
     np.testing.assert_allclose(found["after"], chances[found["tokens"]].numpy(), atol=2e-5)
 

@@ -16,6 +16,11 @@ def discover(
         help="Behaviour as JSON lines: clean, counterfactual, answer, other."
         " Without it behaviours are proposed from the model's own predictions.",
     ),
+    dictionaries: str = typer.Option(
+        None,
+        help="With --pairs: the circuit over features of these transcoders (a folder, or OWNER/NAME"
+        " on the Hub), not over heads and MLPs.",
+    ),
     text: str = typer.Option(
         None, help="Without --pairs: text to predict; sampled from the model without it."
     ),
@@ -44,7 +49,7 @@ def discover(
     """Find the edges between heads and MLPs that carry a behaviour, and measure them."""
     from tomogram.circuits.discovery.discover import Settings
     from tomogram.pipeline.atlas import ROUNDS, SHARE, WANTED, atlas
-    from tomogram.pipeline.discovery import discover_pairs
+    from tomogram.pipeline.discovery import discover_feature_pairs, discover_pairs
     from tomogram.store.canonical import readable_json
     from tomogram.store.errors import TomogramError
 
@@ -65,7 +70,15 @@ def discover(
         sampled=sampled if pairs else 0,
     )  # fmt: skip
     told: str
-    if pairs is not None:
+    if dictionaries is not None:
+        if pairs is None:
+            raise TomogramError("A circuit over features needs a behaviour: --pairs says which.")
+        found = discover_feature_pairs(
+            model, pairs, dictionaries, settings=settings, out=out, behaviour=name, text=text,
+            device=device, dtype=dtype,
+        )  # fmt: skip
+        told = features_summary(found)
+    elif pairs is not None:
         found = discover_pairs(
             model, pairs, settings=settings, out=out, behaviour=name, device=device, dtype=dtype
         )
@@ -122,6 +135,44 @@ def summary(found: dict[str, Any]) -> str:
     strongest = sorted(found["edges"], key=lambda edge: -abs(edge["measured"]["value"]))
     lines += [
         f"    {edge['edge']:<24} {_range(edge['measured'], sign=True)}" for edge in strongest[:12]
+    ]
+    parts = [part for part in found["nodes"] if part["measured"] is not None]
+    if parts:
+        lines.append("  strongest parts (measured effect of patching each whole, in logits):")
+        lines += [
+            f"    {part['node']:<24} {_range(part['measured'], sign=True)}" for part in parts[:6]
+        ]
+    return "\n".join(lines)
+
+
+def features_summary(found: dict[str, Any]) -> str:
+    """A few lines for a person: the features, how faithful they are, what they do and are fed."""
+    held = found["pairs"]["held_out"]
+    where = f"{held} pairs kept back" if held else "the pairs it was found on (too few to keep any)"
+    lines = [
+        f"{found['behaviour']}: {found['nodes_kept']:,} of {found['nodes_active']:,} features and"
+        " errors that differ, by span",
+        f"  faithfulness {_range(found['faithfulness'])} on {where}",
+        f"  metric: whole model {found['metric']['whole']:.2f}, with the MLPs' part from the other"
+        f" prompts {found['metric']['empty']:.2f} (logits)",
+    ]
+    told = found["agreement"]
+    if told is not None:
+        lines.append(
+            f"  predicted against measured effect of {told['spearman']['n']} features: Spearman"
+            f" {_range(told['spearman'])}, signs {told['signs']:.0%}, slope {told['slope']:.2f}"
+        )
+    measured = [node for node in found["nodes"] if node["measured"] is not None]
+    lines.append("  strongest features (measured effect of patching each, in logits):")
+    lines += [
+        f"    {node['node']:<28} {_range(node['measured'], sign=True)}"
+        for node in sorted(measured, key=lambda node: -abs(node["measured"]["value"]))[:12]
+    ]
+    lines.append("  strongest edges into the answer (logits):")
+    into = [edge for edge in found["edges"] if edge["to"] == "the answer"]
+    lines += [
+        f"    {edge['from']:<28} {_range(edge['adds'], sign=True)}"
+        for edge in sorted(into, key=lambda edge: -abs(edge["adds"]["value"]))[:8]
     ]
     return "\n".join(lines)
 

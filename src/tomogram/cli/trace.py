@@ -178,7 +178,17 @@ def _supernodes(graph: Graph) -> list[str]:
         return []
     largest = sorted(graph.supernodes, key=lambda each: -len(each.nodes))[:6]
     told = "; ".join(f"{each.label} ({len(each.nodes)} units)" for each in largest)
-    return [f"  {len(graph.supernodes)} supernodes proposed, the largest: {told}"]
+    measured = graph.proof.groups if graph.proof is not None else ()
+    labels = {each.nodes: each.label for each in graph.supernodes}
+    return [
+        f"  {len(graph.supernodes)} supernodes proposed, the largest: {told}",
+        *(
+            f"    {labels[each.nodes]}: predicted {each.predicted:+.3f}, taken away together"
+            f" {each.measured:+.3f}"
+            for each in measured[:6]
+            if each.nodes in labels
+        ),
+    ]
 
 
 def _proof(graph: Graph) -> list[str]:
@@ -194,6 +204,7 @@ def _proof(graph: Graph) -> list[str]:
         ("paths alone against removal, nothing held", proof.total),
         ("scores of heads, frozen", proof.looks_frozen),
         ("scores of heads, attention and norms live", proof.looks_direct),
+        (f"{len(proof.groups)} supernodes taken away whole, nothing held", proof.groups_live),
     ):
         lines.append(f"    {name}: {_agreement(found)}")
     if proof.whole is not None:

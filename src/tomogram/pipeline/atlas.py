@@ -27,7 +27,7 @@ from tomogram.store.stage import Stage, Work
 from tomogram.text.packing import PackedText
 from tomogram.text.sampled import sample
 
-VERSION = 3
+VERSION = 4
 CLUSTERS, PAIRS, TOKENS, CONTEXT = 44, 16, 40_000, 256
 WANTED, SHARE, ROUNDS = 0.95, 0.1, 1
 """What a circuit is to reach on the pairs it is searched with, more than it is asked for on

@@ -12,19 +12,22 @@ import torch
 
 from tomogram.circuits.discovery.discover import Discovery, Settings, discover, halves
 from tomogram.circuits.discovery.edges import edge_graph
-from tomogram.circuits.discovery.export import document, eap_ig
+from tomogram.circuits.discovery.export import document, eap_ig, features
 from tomogram.circuits.discovery.faithfulness import ends
+from tomogram.circuits.discovery.feature_circuit import discover_features
 from tomogram.circuits.discovery.pairs import Pair, read_pairs
 from tomogram.circuits.discovery.scores import EdgeScores, score
+from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.models.model import Model
 from tomogram.pipeline.given import given_model
+from tomogram.pipeline.tracing import transcoders
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
-from tomogram.store.digest import digest_json
+from tomogram.store.digest import digest_array, digest_json
 from tomogram.store.lock import exclusive
 from tomogram.store.stage import Stage, Work
 
-VERSION = 1
+VERSION = 2
 
 
 def discover_pairs(
@@ -62,6 +65,63 @@ def discover_pairs(
         return _in_stages(model, tuple(pairs), settings, out, name)
 
 
+def discover_feature_pairs(
+    model: str | Path | Model,
+    pairs: str | Path | Sequence[Pair],
+    dictionaries: str | Path | Sequence[Dictionary],
+    *,
+    settings: Settings | None = None,
+    out: Path | None = None,
+    behaviour: str | None = None,
+    text: str | Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> dict[str, Json]:
+    """Find and measure a behaviour's circuit over features, and return its document
+    (`export.features`).
+
+    Args:
+        dictionaries: transcoders of single layers, or where they are; what else lies there is
+            passed over. text: what their conventions are measured on; sampled when None.
+        out: folder for `features/`; a finished run there is not done again.
+
+    Raises:
+        TomogramError: as `discover_pairs` does, and where dictionaries are no transcoders of single
+            layers of this model.
+    """
+    settings = settings or Settings()
+    model = given_model(model, device=device, dtype=dtype)
+    if isinstance(dictionaries, str | Path):
+        dictionaries = transcoders(model, dictionaries, text, settings.seed, False)
+    if isinstance(pairs, str | Path):
+        behaviour = behaviour or Path(pairs).stem
+        pairs = read_pairs(pairs, model)
+    name = behaviour or "behaviour"
+    own, given = tuple(dictionaries), tuple(pairs)
+
+    def made() -> dict[str, Json]:
+        return features(model, discover_features(model, own, given, settings), behaviour=name)
+
+    if out is None:
+        return made()
+
+    def searching(work: Work) -> None:
+        write_json(work.results / "features.json", made())
+
+    inputs: Json = {
+        "model": model.digest,
+        "pairs": digest_json([_as_json(pair) for pair in given]),
+        "dictionaries": [_digest(each) for each in own],
+        "threads": torch.get_num_threads(),
+        "settings": asdict(settings),
+        "name": name,
+    }
+    with exclusive(out):
+        folder = Stage(out, "features", VERSION, inputs).run(searching)
+    loaded: dict[str, Json] = json.loads((folder / "features.json").read_bytes())
+    return loaded
+
+
 def _in_stages(
     model: Model, pairs: tuple[Pair, ...], settings: Settings, out: Path, name: str
 ) -> dict[str, Json]:
@@ -95,6 +155,13 @@ def _in_stages(
     folder = Stage(out, "circuit", VERSION, inputs).run(searching)
     loaded: dict[str, Json] = json.loads((folder / "discovery.json").read_bytes())
     return loaded
+
+
+def _digest(dictionary: Dictionary) -> Json:
+    weights: dict[str, Json] = {
+        name: digest_array(weight) for name, weight in dictionary.named_parameters()
+    }
+    return [dictionary.name, dictionary.kind, str(dictionary.config()), weights]
 
 
 def _as_json(pair: Pair) -> Json:

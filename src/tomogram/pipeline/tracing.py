@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tomogram.circuits.graph.attended import LOOKS, attended
 from tomogram.circuits.graph.checks import EDGES, PATHS, check
+from tomogram.circuits.graph.grouped import grouped
 from tomogram.circuits.graph.scores import prune
 from tomogram.circuits.graph.supernodes import propose
 from tomogram.circuits.graph.targets import Target
@@ -57,20 +57,27 @@ def trace(
     """
     model = given_model(model, device=device, dtype=dtype)
     if isinstance(dictionaries, str | Path):
-        dictionaries = _transcoders(model, dictionaries, text, seed, allow_pickle)
+        dictionaries = transcoders(model, dictionaries, text, seed, allow_pickle)
     traced = draw(model, prompt, target, dictionaries, limits=limits)
     pruned = prune(traced.graph)
     if edges:
         traced = check(traced, edges=edges, paths=paths, seed=seed)
     if looks:
         traced = attended(traced, pruned, looks=looks)
-    groups = propose(traced.graph, pruned)
-    return replace(traced, graph=replace(traced.graph, supernodes=groups))
+    return grouped(traced, propose(traced.graph, pruned), pruned)
 
 
-def _transcoders(
+def transcoders(
     model: Model, source: str | Path, text: str | Path | None, seed: int, allow_pickle: bool
 ) -> list[Dictionary]:
+    """The transcoders of a folder or a place on the Hub.
+
+    Args:
+        text: what their conventions are measured on; sampled from the model if None.
+
+    Raises:
+        TomogramError: there is none, or it cannot be read.
+    """
     # Says what is wrong with the folder before a text is sampled.
     find(locate(source, allow_pickle=allow_pickle), allow_pickle=allow_pickle)
     context = min(_CONTEXT, model.context)
@@ -79,7 +86,7 @@ def _transcoders(
     else:
         packed = given_text(text, model, context=context, tokens=_TOKENS)
     found = load_dictionaries(source, model, packed, allow_pickle=allow_pickle)
-    transcoders = [dictionary for dictionary in found if not dictionary.shape.is_autoencoder]
-    if not transcoders:
+    kept = [dictionary for dictionary in found if not dictionary.shape.is_autoencoder]
+    if not kept:
         raise TomogramError(f"{source} holds no transcoder, and a graph needs nothing else.")
-    return transcoders
+    return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from tomogram.circuits.graph.graph import FEATURE, NEURON, Graph
 from tomogram.dictionaries.dictionary import Dictionary
+from tomogram.dictionaries.layered import Layered
 from tomogram.models.capture import Intervention
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
+from tomogram.viewer import silence_across as across
 
 _TOLD = 8
-_SAME = 1e-2
-"""How far a feature may be from its value in the graph, as a share of it."""
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def silence(
 
     Raises:
         TomogramError: the graph is of another model, a node is no unit of it, a feature is of no
-            transcoder of the scan that reads and writes one layer, or the factor is not finite.
+            transcoder of the scan, or the factor is not finite.
     """
     if graph.digest != model.digest:
         raise TomogramError("The graph was drawn from another model than the scanned one.")
@@ -55,15 +55,12 @@ def silence(
         places.setdefault((int(kind), int(graph.nodes.layer[node])), []).append(node)
     tokens = torch.tensor([graph.tokens], device=model.device)
     changes: dict[Site, Intervention] = {}
-    wanted = [layer for kind, layer in places if kind == FEATURE]
-    transcoders = _transcoders(dictionaries(), wanted) if wanted else {}
+    features = {layer: own for (kind, layer), own in places.items() if kind == FEATURE}
     for (kind, layer), own in places.items():
         if kind == NEURON:
             changes[Site("neurons", layer)] = _scaled(graph, own, factor)
-        else:
-            dictionary = transcoders[layer]
-            _same(model, graph, tokens, dictionary, own)
-            changes |= _rewritten(graph, dictionary, own, factor)
+    if features:
+        changes |= _changed_features(model, graph, tokens, dictionaries(), features, factor)
     chances = []
     for interventions in ({}, changes):
         logits = model.run(tokens, interventions=interventions).logits
@@ -79,6 +76,27 @@ def silence(
         "before": [round(float(before[i]), 6) for i in order],
         "after": [round(float(after[i]), 6) for i in order],
     }
+
+
+def _changed_features(
+    model: Model,
+    graph: Graph,
+    tokens: Tensor,
+    dictionaries: Sequence[Dictionary],
+    features: Mapping[int, list[int]],
+    factor: float,
+) -> dict[Site, Intervention]:
+    """Features times a factor, by the transcoders that the graph was drawn with."""
+    for dictionary in dictionaries:
+        if isinstance(dictionary, Layered) and across.fits(
+            model, graph, tokens, dictionary, features
+        ):
+            return across.rewritten(graph, dictionary, features, factor)
+    changes: dict[Site, Intervention] = {}
+    for layer, dictionary in _transcoders(dictionaries, list(features)).items():
+        _same(model, graph, tokens, dictionary, features[layer])
+        changes |= _rewritten(graph, dictionary, features[layer], factor)
+    return changes
 
 
 def _scaled(graph: Graph, nodes: Sequence[int], factor: float) -> Intervention:
@@ -125,7 +143,7 @@ def _same(
         unit, value = int(graph.nodes.unit[node]), float(graph.nodes.value[node])
         position = int(graph.nodes.position[node])
         now = float(latents[position, unit]) if unit < dictionary.d_dict else math.nan
-        if not abs(now - value) <= _SAME * abs(value):
+        if not abs(now - value) <= across.SAME * abs(value):
             raise TomogramError("The graph was drawn with other transcoders than the scan's.")
 
 

@@ -16,6 +16,7 @@ from tomogram.circuits.discovery.agreement import Agreement, agreement, measured
 from tomogram.circuits.discovery.edges import EdgeGraph, edge_graph
 from tomogram.circuits.discovery.faithfulness import Curve, Ends, circuit_metric, curve, ends
 from tomogram.circuits.discovery.intervals import intervals
+from tomogram.circuits.discovery.nodes import exact_nodes
 from tomogram.circuits.discovery.pairs import Pair
 from tomogram.circuits.discovery.prune import ROUNDS, WANTED, prune
 from tomogram.circuits.discovery.scores import EdgeScores, score
@@ -74,6 +75,8 @@ class Discovery:
         effects: measured effect on m of each edge of the circuit and of the sampled ones, pair by
             pair; 0 elsewhere.
         agreement: predicted against measured effect over a sample of edges; None without one.
+        nodes: measured effect on m of patching each writer whole, pair by pair; None without a
+            sample of edges.
     """
 
     scores: EdgeScores
@@ -84,6 +87,7 @@ class Discovery:
     curve: Curve
     effects: Float[np.ndarray, "pair writer reader"]
     agreement: Agreement | None
+    nodes: Float[np.ndarray, "pair writer"] | None = None
 
     @property
     def graph(self) -> EdgeGraph:
@@ -175,4 +179,5 @@ def discover_on(
         curve=curve(model, graph, rest, scores),
         effects=effects,
         agreement=agreement(scores.mean[drawn], effects.mean(0)[drawn]),
+        nodes=exact_nodes(model, graph, rest) if settings.sampled else None,
     )

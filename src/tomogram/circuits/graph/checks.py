@@ -29,7 +29,7 @@ _DECILES = 10
 # An edge of which less than this share runs through heads is one of the residual stream alone.
 _THROUGH_HEADS = 0.01
 _LARGEST_FACTOR = 1e4
-_ROWS = 32
+_ROWS, _NUMBERS = 32, 2**25
 _LIVE: tuple[Held, ...] = ("direct", "nothing")
 
 
@@ -108,8 +108,9 @@ def readings(
 ) -> Iterator[tuple[Reading, Int[np.ndarray, " some"]]]:
     """Readings of some nodes with a row, few of one depth at a time, and which nodes they are."""
     linear, first = traced.linear, traced.graph.targets.start
-    for start in range(0, len(aims := nodes[nodes >= first]), _ROWS):
-        some = aims[start : start + _ROWS]
+    size = max(1, min(_ROWS, _NUMBERS // linear.n_sources))
+    for start in range(0, len(aims := nodes[nodes >= first]), size):
+        some = aims[start : start + size]
         reading = traced.aim.reading
         chosen = torch.from_numpy(some - first).to(linear.frozen.like.device)
         yield reading.at(chosen), some
@@ -118,8 +119,8 @@ def readings(
     for number in range(len(linear.explained.groups)):
         begin, end = linear.offsets[number], linear.offsets[number + 1]
         mine = np.flatnonzero((sources >= begin) & (sources < end))
-        for start in range(0, len(mine), _ROWS):
-            some = mine[start : start + _ROWS]
+        for start in range(0, len(mine), size):
+            some = mine[start : start + size]
             chosen = torch.from_numpy(sources[some] - begin).to(linear.frozen.like.device)
             yield linear.reading(number, chosen), units[some]
 
@@ -137,7 +138,7 @@ def _edges(traced: Traced, sample: Int[np.ndarray, "m 2"]) -> list[Checked]:
     ones = np.ones(len(sample))
     direct, total = (_effects(traced, sample, held, ones) for held in ("direct", "nothing"))
     pairs = [(int(s), int(t)) for s, t in sample]
-    within = np.array(steps(traced, sources.tolist()))[where]
+    within = np.array(steps(traced, [[each] for each in sources.tolist()]))[where]
     live = [
         numbers
         for held in _LIVE

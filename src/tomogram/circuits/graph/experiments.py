@@ -50,19 +50,25 @@ def responses(traced: Traced, experiments: Sequence[Experiment], held: Held) -> 
     value, except with everything frozen, where it is read by its ratio.
     """
     found: list[float] = []
-    frozen = traced.linear.frozen
-    heads = frozen.blocks[0].attention.pattern.shape[0]
-    width = max(traced.model.d_mlp or 0, traced.model.d_model)
-    row = frozen.n_pos * (heads * frozen.n_pos + 4 * width + frozen.logits.shape[1])
-    size = max(1, min(64, _NUMBERS // row))
+    size = at_once(traced)
     for start in range(0, len(experiments), size):
         found += _batch(traced, experiments[start : start + size], held)
     return found
 
 
+def at_once(traced: Traced, *, layers: int = 1, most: int = 64) -> int:
+    """How many rows of the prompt a run may have: what `layers` layers make is kept."""
+    frozen = traced.linear.frozen
+    heads = frozen.blocks[0].attention.pattern.shape[0]
+    width = max(traced.model.d_mlp or 0, traced.model.d_model)
+    a_layer = frozen.n_pos * (heads * frozen.n_pos + 4 * width)
+    row = layers * a_layer + frozen.logits.numel()
+    return max(1, min(most, _NUMBERS // row))
+
+
 def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> list[float]:
     found_at = readers(traced, [each.target for each in experiments], held)
-    changes = [(each.source, each.factor) for each in experiments]
+    changes = [((each.source,), each.factor) for each in experiments]
     run = changed(traced, changes, held, {site for site, _ in found_at})
     found = []
     for row, (site, read) in enumerate(found_at):
@@ -73,18 +79,22 @@ def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> lis
 
 @torch.no_grad()
 def changed(
-    traced: Traced, changes: Sequence[tuple[int, float]], held: Held, capture: Collection[Site]
+    traced: Traced,
+    changes: Sequence[tuple[Sequence[int], float]],
+    held: Held,
+    capture: Collection[Site],
 ) -> Run:
-    """Run the prompt once a change, node `changes[row][0]` writing `changes[row][1]` times more.
+    """Run the prompt once a change, nodes `changes[row][0]` writing `changes[row][1]` times more.
 
     The last row of the run is left as it is.
     """
     frozen = traced.linear.frozen
     rows = len(changes) + 1
     put: dict[Site, list[tuple[int, int, Tensor]]] = {}
-    for row, (source, factor) in enumerate(changes):
-        for site, position, vector in written(traced, source):
-            put.setdefault(site, []).append((row, position, factor * vector))
+    for row, (sources, factor) in enumerate(changes):
+        for source in sources:
+            for site, position, vector in written(traced, source):
+                put.setdefault(site, []).append((row, position, factor * vector))
     added = {site: _added(frozen.like, rows, listed) for site, listed in put.items()}
     return traced.model.run(
         frozen.tokens.expand(rows, -1),

@@ -30,7 +30,7 @@ from tomogram.circuits.graph.graph import (
     Nodes,
     Supernode,
 )
-from tomogram.circuits.graph.proof import Agreement, Checked, Faithfulness, Proof
+from tomogram.circuits.graph.proof import Agreement, Checked, Faithfulness, Group, Proof
 from tomogram.circuits.graph.scores import Pruned, Scores
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
@@ -114,7 +114,16 @@ def subgraph(graph: Graph, pruned: Pruned) -> Graph:
         omitted_mass=graph.omitted_mass[kept] + np.asarray(abs(left).sum(1)).ravel(),
         proof=None
         if proof is None
-        else replace(proof, edges=_moved(proof.edges, place), paths=_moved(proof.paths, place)),
+        else replace(
+            proof,
+            edges=_moved(proof.edges, place),
+            paths=_moved(proof.paths, place),
+            groups=tuple(
+                replace(each, nodes=moved)
+                for each in proof.groups
+                if min(moved := tuple(int(place[n]) for n in each.nodes)) >= 0
+            ),
+        ),
         routes={
             (int(place[s]), int(place[t])): routes
             for (s, t), routes in graph.routes.items()
@@ -353,6 +362,7 @@ def _proof_json(proof: Proof) -> dict[str, Json]:
     return {
         "edges": [asdict(each) | {"path": list(each.path)} for each in proof.edges],
         "paths": [asdict(each) | {"path": list(each.path)} for each in proof.paths],
+        "groups": [asdict(each) | {"nodes": list(each.nodes)} for each in proof.groups],
         **{name: one(getattr(proof, name)) for name in _AGREEMENTS},
         "unaccounted": proof.unaccounted,
         "whole": None
@@ -373,6 +383,7 @@ _AGREEMENTS = (
     "total_live",
     "looks_frozen",
     "looks_direct",
+    "groups_live",
 )
 
 
@@ -451,7 +462,11 @@ def _proof(found: dict[str, Any]) -> Proof:
     return Proof(
         edges=checked(found["edges"]),
         paths=checked(found["paths"]),
-        **{name: one(found[name]) for name in _AGREEMENTS},
+        # Files of before supernodes were measured have none.
+        groups=tuple(
+            Group(**each | {"nodes": tuple(each["nodes"])}) for each in found.get("groups", [])
+        ),
+        **{name: one(found.get(name)) for name in _AGREEMENTS},
         unaccounted=found["unaccounted"],
         whole=None
         if found["whole"] is None

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tomogram.circuits.graph.experiments import readers
+from tomogram.circuits.graph.experiments import at_once, readers
 from tomogram.circuits.graph.graph import ERROR, FEATURE, NEURON
 from tomogram.circuits.graph.proof import Faithfulness
 from tomogram.circuits.graph.scores import Pruned
@@ -26,7 +26,6 @@ from tomogram.models.capture import Intervention
 from tomogram.models.sites import Site
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_NUMBERS = 2**25
 
 
 def faithfulness(traced: Traced, pruned: Pruned) -> Faithfulness:
@@ -77,8 +76,7 @@ def values(traced: Traced, masks: Sequence[Bool[np.ndarray, " writers"]]) -> lis
     frozen, graph = traced.linear.frozen, traced.graph
     read = readers(traced, list(graph.targets), "nothing")
     weights = np.array(graph.weights) / sum(graph.weights)
-    widest = max(traced.model.d_mlp or 0, traced.model.d_model, frozen.logits.shape[1])
-    size = max(1, min(16, _NUMBERS // (frozen.n_pos * 4 * widest)))
+    size = at_once(traced, most=16)
     found: list[float] = []
     for start in range(0, len(masks), size):
         some = torch.from_numpy(np.stack(masks[start : start + size])).to(frozen.like.device)

@@ -110,8 +110,10 @@ class FrozenAttention:
 
     def forward(self, x: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
         """Parts of the stream it reads, as parts of what it adds."""
-        heads = range(len(self.outputs))
-        return torch.stack([self.mixed(x, head) @ self.outputs[head] for head in heads]).sum(0)
+        found = torch.zeros_like(x)
+        for head in range(len(self.outputs)):
+            found += self.mixed(x, head) @ self.outputs[head]
+        return found
 
     def to_mixed(self, g: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n head d_head"]:
         """Directions of what attention adds, as directions of what its heads mixed."""

@@ -22,7 +22,7 @@ from tomogram.circuits.graph.trace import Traced
 
 MOST = 3
 _LEAST_SHARE = 0.05
-_SOURCES = 64
+_SOURCES, _NUMBERS = 64, 2**25
 
 
 @torch.no_grad()
@@ -86,8 +86,10 @@ def _meetings(traced: Traced, pairs: Sequence[tuple[int, int]]) -> Iterator[_Mee
     targets read of what attention adds there, and what the sources add to the stream before it."""
     sources, targets = (np.array([pair[i] for pair in pairs], int) for i in (0, 1))
     every = np.unique(sources)
-    for start in range(0, len(every), _SOURCES):
-        some = every[start : start + _SOURCES]
+    places = (2 * len(traced.linear.frozen.blocks) + 1) * traced.linear.frozen.like.numel()
+    size = max(1, min(_SOURCES, _NUMBERS // places))
+    for start in range(0, len(every), size):
+        some = every[start : start + size]
         streams = list(of_nodes(traced, some.tolist()))
         mine = np.isin(sources, some)
         for reading, nodes in readings(traced, np.unique(targets[mine])):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomogram.circuits.graph.experiments import Held, interventions, readers, written
+from tomogram.circuits.graph.experiments import Held, at_once, interventions, readers, written
 from tomogram.circuits.graph.trace import Traced
 from tomogram.models.sites import Site
 
@@ -33,8 +33,10 @@ def derivatives(traced: Traced, pairs: Sequence[tuple[int, int]], held: Held) ->
     found = np.zeros(len(pairs))
     sources, targets = (np.array([pair[i] for pair in pairs], int) for i in (0, 1))
     every = np.unique(targets)
-    for start in range(0, len(every), _ROWS):
-        some = every[start : start + _ROWS]
+    # A run that is differentiated keeps what every layer made.
+    size = at_once(traced, layers=traced.model.n_layers, most=_ROWS)
+    for start in range(0, len(every), size):
+        some = every[start : start + size]
         slopes = _slopes(traced, some.tolist(), held)
         for number in np.flatnonzero(np.isin(targets, some)):
             row = int(np.searchsorted(some, targets[number]))
@@ -46,9 +48,11 @@ def derivatives(traced: Traced, pairs: Sequence[tuple[int, int]], held: Held) ->
 
 
 @torch.no_grad()
-def steps(traced: Traced, sources: Sequence[int], *, within: float = WITHIN) -> list[float]:
-    """How much of each source to take away: all of it, or as much as `within` of the stream that it
-    writes to, in norm, where that is less.
+def steps(
+    traced: Traced, groups: Sequence[Sequence[int]], *, within: float = WITHIN
+) -> list[float]:
+    """How much of each group of sources to take away: all of it, or as much as `within` of the
+    stream that it writes to, in norm, where that is less.
 
     Without the embedding of a token, or half of it, little is left of the stream at its position:
     denominators fall, whatever else is there grows, and the model is no longer itself.
@@ -58,10 +62,13 @@ def steps(traced: Traced, sources: Sequence[int], *, within: float = WITHIN) -> 
     streams |= dict.fromkeys((Site("embed"), Site("pos_embed")), Site("resid_pre", 0))
     run = model.run(traced.linear.frozen.tokens[None], capture=set(streams.values()), logits=False)
     found = []
-    for source in sources:
+    for group in groups:
+        at: dict[tuple[Site, int], Tensor] = {}
+        for site, position, vector in (each for one in group for each in written(traced, one)):
+            at[site, position] = at.get((site, position), 0) + vector
         shares = [
             float(vector.norm() / run[streams[site]][0, position].norm())
-            for site, position, vector in written(traced, source)
+            for (site, position), vector in at.items()
         ]
         largest = max(shares, default=0.0)
         found.append(min(1.0, within / largest) if largest else 1.0)

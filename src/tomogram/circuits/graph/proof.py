@@ -62,6 +62,22 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Group:
+    """A supernode's effect on the first target, all its units taken away together.
+
+    Args:
+        nodes: its units.
+        predicted: what they are worth to it with everything live, to first order.
+        measured: in the original model, by taking away `step` of what they write, over `step`.
+    """
+
+    nodes: tuple[int, ...]
+    predicted: float
+    measured: float
+    step: float = 1.0
+
+
+@dataclass(frozen=True)
 class Faithfulness:
     """What the model does with nothing but a part of its graph, by MIB's definitions.
 
@@ -95,6 +111,7 @@ class Proof:
             no more than a quarter of the stream taken away.
         whole: what the kept subgraph does alone; None where it was not measured.
         looks_frozen, looks_direct: agreement of what nodes do to scores of heads.
+        groups: supernodes, measured; groups_live: their agreement.
     """
 
     edges: tuple[Checked, ...]
@@ -109,6 +126,8 @@ class Proof:
     whole: Faithfulness | None = None
     looks_frozen: Agreement | None = None
     looks_direct: Agreement | None = None
+    groups: tuple[Group, ...] = ()
+    groups_live: Agreement | None = None
 
     @property
     def fault(self) -> str:

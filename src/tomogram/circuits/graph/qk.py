@@ -24,7 +24,7 @@ from torch import Tensor
 
 from tomogram.circuits.graph.attention import Look, Pair, Seen
 from tomogram.circuits.graph.carry import of_nodes
-from tomogram.circuits.graph.experiments import Held, changed
+from tomogram.circuits.graph.experiments import Held, at_once, changed
 from tomogram.circuits.graph.proof import Agreement, agreement
 from tomogram.circuits.graph.rows import Reading
 from tomogram.circuits.graph.trace import Traced
@@ -151,12 +151,17 @@ class _Score:
     def measured(self, traced: Traced, nodes: Sequence[int], held: Held) -> list[float]:
         """What each node adds to the value, by taking away what it writes."""
         queries, keys = Site("head_q", self.layer), Site("head_k", self.layer)
-        run = changed(traced, [(node, -1.0) for node in nodes], held, {queries, keys})
-        query = run[queries][:, self.query, self.head].double()
-        key = run[keys][:, :, self.key_head].double()
         weights = self.weights.double()
-        value = self.scaling * torch.einsum("rd,rpd,p->r", query, key, weights)
-        return (value[-1] - value[:-1]).tolist()
+        found: list[float] = []
+        size = at_once(traced)
+        for start in range(0, len(nodes), size):
+            changes = [((node,), -1.0) for node in nodes[start : start + size]]
+            run = changed(traced, changes, held, {queries, keys})
+            query = run[queries][:, self.query, self.head].double()
+            key = run[keys][:, :, self.key_head].double()
+            value = self.scaling * torch.einsum("rd,rpd,p->r", query, key, weights)
+            found += (value[-1] - value[:-1]).tolist()
+        return found
 
 
 def _score(traced: Traced, layer: int, head: int, query: int, key: int) -> _Score:
@@ -228,20 +233,23 @@ def _maps(
     site, queries, keys = (Site(kind, layer) for kind in ("attn_in", "head_q", "head_k"))
     with torch.enable_grad():
         zero = torch.zeros(
-            d_head, *frozen.like.shape, dtype=model.dtype, device=model.device, requires_grad=True
+            1, *frozen.like.shape, dtype=model.dtype, device=model.device, requires_grad=True
         )
         run = model.run(
-            frozen.tokens.expand(d_head, -1),
+            frozen.tokens[None],
             capture=[queries, keys],
             interventions={site: lambda _: zero},
             logits=False,
         )
         found = []
-        for states in (run[queries][:, :, head], run[keys][:, :, key_head]):
-            along = torch.diagonal(states, dim1=0, dim2=2).sum()
-            (slope,) = torch.autograd.grad(along, zero, retain_graph=True)
-            at_zero = states[0].detach()[..., None]
-            found.append(torch.cat([slope.transpose(0, 1), at_zero], -1).to(frozen.like))
+        for states in (run[queries][0, :, head], run[keys][0, :, key_head]):
+            # A query or key is made of its own position alone, so a sum over positions mixes none.
+            slopes = [
+                torch.autograd.grad(states[:, each].sum(), zero, retain_graph=True)[0][0]
+                for each in range(d_head)
+            ]
+            at_zero = states.detach()[..., None]
+            found.append(torch.cat([torch.stack(slopes, 1), at_zero], -1).to(frozen.like))
     return found[0], found[1]
 
 
@@ -288,9 +296,9 @@ def _scaling(
 
 def _by_node(traced: Traced, reading: Reading) -> Float[np.ndarray, " nodes"]:
     """What every node of the graph adds to the sum of some readings; targets add nothing."""
-    edges, _ = traced.linear.rows(reading)
     found = np.zeros(len(traced.graph.nodes))
-    found[: len(traced.sources)] = edges.sum(1).double().cpu().numpy()[traced.sources]
+    added = traced.linear.summed(reading).double().cpu().numpy()
+    found[: len(traced.sources)] = added[traced.sources]
     return found
 
 

@@ -126,17 +126,39 @@ class Linear:
                 that is absent has none.
             at_attention: is shown the directions of what each layer's attention adds.
         """
+        pos = int(reading.positions.max()) + 1
+        few = Few.at(reading.vectors, reading.positions, pos)
+        bias = reading.biases.clone()
+        return self._carried(reading, few.written_out(), few, bias, attention, at_attention)
+
+    def summed(self, reading: Reading) -> Float[Tensor, " sources"]:
+        """What each source puts into the sum of some values, which is one direction of the whole
+        stream: one row in work, however many values there are."""
+        width = reading.vectors.shape[1]
+        g = reading.vectors.new_zeros(int(reading.positions.max()) + 1, 1, width)
+        g[:, 0].index_add_(0, reading.positions, reading.vectors)
+        return self._carried(reading, g, None, reading.biases.sum()[None], None, None)[0][:, 0]
+
+    def _carried(
+        self,
+        reading: Reading,
+        g: Float[Tensor, "pos n d_model"],
+        few: Few | None,
+        bias: Float[Tensor, " n"],
+        attention: Mapping[int, FrozenAttention] | None,
+        at_attention: Callable[[int, Float[Tensor, "pos n d_model"]], None] | None,
+    ) -> tuple[Float[Tensor, "sources n"], Float[Tensor, " n"]]:
+        """`rows` of directions g at the depth of a reading.
+
+        few: the same directions where each stands at one position. Through two layers of attention
+            they are sums of few, which saves products.
+        """
         blocks = self.frozen.blocks
         if attention is None:
             attention = {layer: block.attention for layer, block in enumerate(blocks)}
-        n = len(reading)
-        pos = int(reading.positions.max()) + 1
-        out = reading.vectors.new_zeros(self.n_sources, n)
-        bias = reading.biases.clone()
-        # Through two layers of attention a direction is a sum of few, which saves their products.
-        one = Few.at(reading.vectors, reading.positions, pos)
-        g = one.written_out()
-        few: Few | None = one
+        pos, n, _ = g.shape
+        # A row's sources lie side by side, where the largest of them are looked for.
+        out = g.new_zeros(n, self.n_sources).T
         pending: dict[int, Tensor] = {}
         for layer in reversed(range((reading.depth + 1) // 2)):
             block = blocks[layer]

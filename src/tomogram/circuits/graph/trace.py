@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from tomogram.circuits.graph.graph import (
     Nodes,
 )
 from tomogram.circuits.graph.rows import Linear, Reading
-from tomogram.circuits.graph.scores import influence, normalised
 from tomogram.circuits.graph.targets import Aim, Likely, Target, aim, spell_one
 from tomogram.circuits.graph.units import explain
 from tomogram.dictionaries.dictionary import Dictionary
@@ -32,7 +31,8 @@ from tomogram.text.packing import tokenize
 
 _ROUNDS = 8
 """How often the ranking of units is made anew while rows are added."""
-_EDGE_BYTES = 12
+_EDGE_BYTES = 16
+"""An edge is a column and a value; it is there twice while the matrix is made of the rows."""
 _FEWEST, _PLACES = 24, 768
 """Rows carried at once: so many, or of a short prompt so many times its tokens. Rows are sorted by
 position and what lies behind the last one of a batch is left out, so small batches leave out more;
@@ -45,8 +45,9 @@ class Limits:
 
     Args:
         nodes: units with a row of their own; the most influential are taken.
-        memory: bytes for the kept edges and for the rows in work, half for each. Beside them are
-            the model, what it computed on the prompt, and what its active units write.
+        memory: bytes for the edges and for the rows in work, half for each. Beside them are the
+            model, what it computed on the prompt, and what its active units write. While units are
+            ranked, edges from those that have no row yet are kept as well.
     """
 
     nodes: int = 4_096
@@ -153,7 +154,7 @@ class _Rows:
         stream += 3 * heads * d_head * frozen.n_pos
         size = frozen.like.element_size()
         most = max(_FEWEST, _PLACES // frozen.n_pos)
-        return max(1, min(most, self.limits.memory // 2 // ((stream + 2 * self.n) * size)))
+        return max(1, min(most, self.limits.memory // 2 // ((stream + self.n) * size)))
 
     @property
     def n(self) -> int:
@@ -194,22 +195,51 @@ class _Rows:
             self.omitted_mass.append(mass)
 
     def influence(self, weights: Sequence[float]) -> Float[np.ndarray, " units"]:
-        """Influence of every unit on the targets by the rows there are so far."""
-        # Targets stand behind the sources, so that the matrix is square.
-        n, targets = self.n, len(weights)
-        places = [n + i if owner < 0 else owner for i, owner in enumerate(self.owner)]
-        matrix = self._matrix(np.array(places), n + targets)
-        start = np.zeros(n + targets)
-        start[n:] = weights
-        return influence(normalised(matrix), start)[: self.linear.n_units]
+        """Influence of every unit on the targets by the rows there are so far (`scores.influence`).
 
-    def _matrix(self, places: np.ndarray, n: int) -> csr_array:
+        One pass over the rows, without a matrix: a unit is entered from units of lower layers
+        alone, which have lower numbers, so nothing reaches a unit whose turn has passed.
+        """
+        found = np.zeros(self.n)
+        for row in sorted(range(len(self.owner)), key=self._turn):
+            owner = self.owner[row]
+            worth = weights[row] if owner < 0 else found[owner]
+            if worth:
+                share = np.abs(self.values[row]).astype(np.float64)
+                share *= worth / max(share.sum(), 1e-10)
+                found[self.columns[row]] += share
+        return found[: self.linear.n_units]
+
+    def _turn(self, row: int) -> int:
+        owner = self.owner[row]
+        return -self.n if owner < 0 else -owner
+
+    def among(self, place: Int[np.ndarray, " sources"]) -> None:
+        """Keep the edges from sources that have a place, and count the others as omitted.
+
+        Row by row, so that memory falls as it goes.
+
+        Args:
+            place: of each source, what it is called from now on; -1 for what is left out.
+        """
+        for row, (columns, values) in enumerate(zip(self.columns, self.values, strict=True)):
+            to = place[columns]
+            kept = to >= 0
+            out = values[~kept].astype(np.float64)
+            self.omitted[row] += float(out.sum())
+            self.omitted_mass[row] += float(np.abs(out).sum())
+            self.columns[row], self.values[row] = to[kept], values[kept]
+
+    def matrix(self, places: Int[np.ndarray, " rows"], n: int) -> csr_array:
+        """The rows at their places of n, as one matrix; they are given up."""
         order = np.argsort(places)
         lengths = np.zeros(n, np.int64)
         lengths[places] = [len(each) for each in self.columns]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         columns = np.concatenate([self.columns[i] for i in order])
+        self.columns.clear()
         values = np.concatenate([self.values[i] for i in order])
+        self.values.clear()
         return csr_array((values, columns, indptr), shape=(n, n))
 
 
@@ -217,16 +247,23 @@ def _sparse(
     edges: Float[Tensor, "sources n"], widest: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
     """Columns and values of each row's largest edges, and the sum and mass of the others."""
-    for row in edges.T.contiguous():
+    for row in edges.T:
         columns = row.nonzero()[:, 0]
         omitted = mass = 0.0
         if len(columns) > widest:
-            kept = row.abs().topk(widest, sorted=False).indices
-            rest = row.double()
-            rest[kept] = 0
-            omitted, mass = float(rest.sum()), float(rest.abs().sum())
-            columns = kept.sort().values
-        yield columns.cpu().numpy(), row[columns].cpu().numpy(), omitted, mass
+            size = row.abs()
+            kept = size.topk(widest, sorted=False).indices
+            values = row[kept]
+            # The rest is added up by itself: a difference of large sums would be rounding.
+            size[kept] = 0
+            mass = float(size.sum(dtype=torch.float64))
+            row = row.clone().index_fill_(0, kept, 0)
+            omitted = float(row.sum(dtype=torch.float64))
+            order = kept.argsort()
+            columns, values = kept[order], values[order]
+        else:
+            values = row[columns]
+        yield columns.to(torch.int32).cpu().numpy(), values.cpu().numpy(), omitted, mass
 
 
 def _add_units(linear: Linear, limits: Limits, rows: _Rows, goal: Aim) -> None:
@@ -262,20 +299,14 @@ def _assembled(
     targets = len(goal.weights)
     sources = np.concatenate([units, np.arange(linear.n_units, linear.n_sources)])
     n = len(sources) + targets
-    place = np.full(linear.n_sources, -1, np.int64)
+    place = np.full(linear.n_sources, -1, np.int32)
     place[sources] = np.arange(len(sources))
     # Rows of targets stand first in `rows` and last in the graph.
     row_place = np.where(owners < 0, len(sources) + np.arange(len(owners)), place[owners])
-    columns, values = list(rows.columns), list(rows.values)
+    rows.among(place)
     omitted, mass, bias = (np.zeros(n) for _ in range(3))
-    for i, row in enumerate(row_place):
-        to = place[columns[i]]
-        out = values[i][to < 0].astype(np.float64)
-        omitted[row] = rows.omitted[i] + out.sum()
-        mass[row] = rows.omitted_mass[i] + np.abs(out).sum()
-        bias[row] = rows.bias[i]
-        columns[i], values[i] = to[to >= 0], values[i][to >= 0]
-    kept = replace(rows, columns=columns, values=values)
+    omitted[row_place], mass[row_place] = rows.omitted, rows.omitted_mass
+    bias[row_place] = rows.bias
     graph = Graph(
         model=model.name,
         digest=model.digest,
@@ -284,7 +315,7 @@ def _assembled(
         spelled=spelled,
         n_layers=model.n_layers,
         nodes=_nodes(linear, goal, units),
-        edges=kept._matrix(row_place, n),
+        edges=rows.matrix(row_place, n),
         bias=bias,
         omitted=omitted,
         omitted_mass=mass,

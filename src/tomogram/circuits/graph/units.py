@@ -176,11 +176,10 @@ class NeuronWrites:
 
     def effects(self, g: Float[Tensor, "pos n d_model"], out: Float[Tensor, "size n"]) -> None:
         """See `Write`."""
-        width = self.value.shape[1]
-        for position in range(len(g)):
-            along = self.weight @ g[position].T
-            along *= self.value[position][:, None]
-            out[position * width : (position + 1) * width] += along
+        pos, width = len(g), self.value.shape[1]
+        along = g.transpose(0, 1) @ self.weight.T
+        mine = out.T[:, : pos * width].unflatten(1, (pos, width))
+        mine.addcmul_(along, self.value[:pos])
 
     def vectors(self, chosen: Int[Tensor, " m"]) -> Float[Tensor, "m d_model"]:
         """See `Write`."""
