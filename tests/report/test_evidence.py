@@ -13,6 +13,7 @@ from tests.report.example import build_manifest
 from tests.report.folder import FAMILIES, PEAK, SPELLING, write_tomogram
 from tomogram.report.evidence import Candidate, Evidence, chosen, drawn, gather, matches
 from tomogram.report.tomogram import Tomogram, open_tomogram
+from tomogram.store.schema import ConceptRecord
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,22 @@ def test_features_that_fit_concepts_say_so() -> None:
     fitting = [c for c in found.concepts if c.feature.f1 >= 0.8]
     assert {(c.feature.group, c.feature.index) for c in fitting} == set(said)
     assert matches(None) == {}
+
+
+def test_concepts_of_one_class_take_turns_with_others() -> None:
+    known = build_manifest().concepts
+    assert known is not None
+    names = ["city: Akron", "city: Athens", "city: Boston", "animal", "person: Clara"]
+    concepts = tuple(
+        replace_record(known.concepts[0], name, index) for index, name in enumerate(names)
+    )
+    said = matches(known.model_copy(update={"concepts": concepts}))
+    assert [index for _, index in said] == [3, 0, 4, 1, 2]
+
+
+def replace_record(concept: ConceptRecord, name: str, index: int) -> ConceptRecord:
+    feature = concept.feature.model_copy(update={"f1": 1.0, "index": index})
+    return concept.model_copy(update={"name": name, "feature": feature, "single_word": False})
 
 
 def test_a_text_that_is_not_the_scanned_one_is_told(tmp_path: Path) -> None:

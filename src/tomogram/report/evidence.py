@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from tomogram.report.cards import Card, Snippet
 from tomogram.report.tomogram import Tomogram
 from tomogram.report.words import decimal
 from tomogram.store.errors import TomogramError
-from tomogram.store.schema import Concepts
+from tomogram.store.schema import ConceptRecord, Concepts
 
 FEATURES = 120
 """Features in the gallery."""
@@ -33,6 +33,7 @@ TOP, SPREAD = 6, 6
 TOKENS = 8
 """Promoted and suppressed tokens shown of each unit."""
 
+Item = TypeVar("Item")
 Key = tuple[str, int]
 """Family and number of the unit in it."""
 
@@ -154,19 +155,25 @@ def drawn(candidates: Sequence[Candidate], n: int) -> list[Key]:
 
 
 def matches(concepts: Concepts | None) -> dict[Key, str]:
-    """For each feature that fits a concept, which; those that are not single words first."""
+    """For each feature that fits a concept, which; those that are not single words first.
+
+    Concepts of one class (`city: Akron`, `city: Athens`) take turns with those of others.
+    """
     if concepts is None:
         return {}
     found: dict[Key, str] = {}
     fitting = [c for c in concepts.concepts if c.feature.f1 >= FITTING]
+    classes: dict[str, list[ConceptRecord]] = {}
     for concept in sorted(fitting, key=lambda c: (c.single_word, -c.feature.f1, c.name)):
+        classes.setdefault(concept.name.partition(":")[0], []).append(concept)
+    for concept in _in_turn(classes.values()):
         key = (concept.feature.group, concept.feature.index)
         words = f"matches the concept “{concept.name}” with F1 {decimal(concept.feature.f1)}"
         found.setdefault(key, words)
     return found
 
 
-def _in_turn(queues: Iterable[Sequence[Candidate]]) -> Iterator[Candidate]:
+def _in_turn(queues: Iterable[Sequence[Item]]) -> Iterator[Item]:
     """The first of each queue, then the second of each, and so on."""
     return (c for c in chain.from_iterable(zip_longest(*queues)) if c is not None)
 
