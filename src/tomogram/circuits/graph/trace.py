@@ -105,7 +105,7 @@ def trace(
     frozen = freeze(model, tokens, dtype=dtype)
     linear = Linear(frozen, explain(model, frozen, tuple(dictionaries or ())))
     goal = aim(model, linear, target or Likely())
-    rows = _Rows(linear, limits)
+    rows = _Rows(linear, limits, len(goal.reading))
     rows.add_targets(goal)
     _add_units(linear, limits, rows, goal)
     text = prompt if isinstance(prompt, str) else "".join(spell_one(model, t) for t in prompt)
@@ -133,16 +133,33 @@ def prompt_tokens(model: Model, prompt: str | Sequence[int]) -> Int[Tensor, " po
 
 @dataclass(eq=False)
 class _Rows:
-    """Sparse rows as they are made. Targets come first; `owner` is -1 for them."""
+    """Sparse rows as they are made. Targets come first; `owner` is -1 for them.
+
+    Columns and values lie one behind the other in two blocks that are reserved at once and come to
+    be as they are filled. Small pieces among the large ones of rows in work would break up the
+    process's memory.
+    """
 
     linear: Linear
     limits: Limits
+    targets: int
     owner: list[int] = field(default_factory=list)
     columns: list[np.ndarray] = field(default_factory=list)
     values: list[np.ndarray] = field(default_factory=list)
     bias: list[float] = field(default_factory=list)
     omitted: list[float] = field(default_factory=list)
     omitted_mass: list[float] = field(default_factory=list)
+    blocks: list[np.ndarray] = field(init=False)
+    used: int = 0
+
+    def __post_init__(self) -> None:
+        size = self._most_rows * min(self.widest, self.n)
+        kinds = torch.int32, self.linear.frozen.like.dtype
+        self.blocks = [torch.empty(size, dtype=kind).numpy() for kind in kinds]
+
+    @property
+    def _most_rows(self) -> int:
+        return max(1, min(self.limits.nodes, self.linear.n_units)) + self.targets
 
     @property
     def batch(self) -> int:
@@ -163,8 +180,7 @@ class _Rows:
     @property
     def widest(self) -> int:
         """How many edges of one row are kept within half of the memory."""
-        rows = max(1, min(self.limits.nodes, self.linear.n_units)) + 16
-        return max(16, self.limits.memory // 2 // (_EDGE_BYTES * rows))
+        return max(16, self.limits.memory // 2 // (_EDGE_BYTES * self._most_rows))
 
     def add_targets(self, goal: Aim) -> None:
         """The rows of the targets."""
@@ -189,8 +205,13 @@ class _Rows:
         self.owner += owners
         self.bias += bias.tolist()
         for columns, values, omitted, mass in _sparse(edges, self.widest):
-            self.columns.append(columns)
-            self.values.append(values)
+            end = self.used + len(columns)
+            for block, held, new in zip(
+                self.blocks, (self.columns, self.values), (columns, values), strict=True
+            ):
+                block[self.used : end] = new
+                held.append(block[self.used : end])
+            self.used = end
             self.omitted.append(omitted)
             self.omitted_mass.append(mass)
 
@@ -217,8 +238,6 @@ class _Rows:
     def among(self, place: Int[np.ndarray, " sources"]) -> None:
         """Keep the edges from sources that have a place, and count the others as omitted.
 
-        Row by row, so that memory falls as it goes.
-
         Args:
             place: of each source, what it is called from now on; -1 for what is left out.
         """
@@ -228,7 +247,9 @@ class _Rows:
             out = values[~kept].astype(np.float64)
             self.omitted[row] += float(out.sum())
             self.omitted_mass[row] += float(np.abs(out).sum())
-            self.columns[row], self.values[row] = to[kept], values[kept]
+            left = int(kept.sum())
+            columns[:left], values[:left] = to[kept], values[kept]
+            self.columns[row], self.values[row] = columns[:left], values[:left]
 
     def matrix(self, places: Int[np.ndarray, " rows"], n: int) -> csr_array:
         """The rows at their places of n, as one matrix; they are given up."""
@@ -237,9 +258,9 @@ class _Rows:
         lengths[places] = [len(each) for each in self.columns]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         columns = np.concatenate([self.columns[i] for i in order])
-        self.columns.clear()
         values = np.concatenate([self.values[i] for i in order])
-        self.values.clear()
+        for each in (self.columns, self.values, self.blocks):
+            each.clear()
         return csr_array((values, columns, indptr), shape=(n, n))
 
 
