@@ -65,14 +65,18 @@ OPENING, STORY = 12, 120
 """Tokens of an opening, and of the story that follows it."""
 SEEN = slice(32, 132)
 """Openings on which an earlier version reported, with 1.51 times the loss; no longer used."""
-DEVELOPMENT, FINAL, REPORT = 48, 64, 100
+DEVELOPMENT, FINAL, REPORT = 32, 48, 100
 """Openings that targets, ways and strengths are searched on; those that the best of them are
 measured on again; those that are reported."""
 CONTEXT = 256
 
-CANDIDATES, TURNED, FINALISTS = 4, 2, 3
-"""Features that are pushed at every token; those of them that are turned in the other ways; what
-is measured again."""
+CANDIDATES, FINALISTS, RANDOM = 4, 3, 20
+"""Features that are pushed at every token, of which the best is turned in the other ways; what is
+measured again; random directions."""
+TRIES = 4
+"""Strengths of a target in a way."""
+FEW = 16
+"""Development openings that random directions are tried on."""
 FIRST = 0.03
 """What the first push that is tried would cost on ordinary text, to the leading order."""
 EARLY = 40
@@ -119,10 +123,11 @@ def measure(quick: bool) -> dict[str, Figure]:
     made = dictionaries(model, learned, quick)
     bench = _Bench.of(model, made, learned, rest, quick)
     feature = bench.feature(made)
+    plainly = bench.ways()[0]
     pushes = {
         "feature": feature,
-        "contrast direction": bench.best(bench.contrast(), turned=1),
-        "best random direction": bench.best_random(feature, 2 if quick else 20),
+        "contrast direction": bench.best(bench.contrast(), [plainly, feature.way]),
+        "best random direction": bench.best_random(feature, 2 if quick else RANDOM),
     }
     before = bench.report()
     figures = {
@@ -147,7 +152,7 @@ def measure(quick: bool) -> dict[str, Figure]:
             f"stories: words for a dog in a story about one, {name}": bench.said(after),
             f"stories: loss on ordinary text, {name}": figure(cost.relative),
         }
-        print(f"{name}: {_told(push)}, reported {after.outcome:.2f}")
+        print(f"{name}: {_said(push)}, reported {after.outcome:.2f}")
         print(f"  {bench.text(after.written[0])}", flush=True)
     bench.kept.done()
     return figures
@@ -233,7 +238,7 @@ class _Bench:
         """The feature that, turned, tells most stories about the concept and leaves them fluent."""
         gradient = gradients(self.model, self._before_the_word(), list(self.fishers))
         both = {site: Sensitivity(gradient[site], f) for site, f in self.fishers.items()}
-        return self.best(ranked(made, both, n=CANDIDATES), turned=TURNED)
+        return self.best(ranked(made, both, n=CANDIDATES), self.ways())
 
     def contrast(self) -> list[Target]:
         """Mean differences between text up to a dog and the same text up to something else."""
@@ -246,13 +251,14 @@ class _Bench:
         seen = contrasts(self.model, Pairs(tuple(positive), tuple(negative)), self.fishers)
         return [mean_difference(seen[site]) for site in self.fishers]
 
-    def best(self, targets: Sequence[Target], *, turned: int) -> Push:
+    def best(self, targets: Sequence[Target], ways: Sequence[Way]) -> Push:
         """Of targets, ways and strengths, the one with most stories about the concept that are
-        fluent: all targets at every token, then the best few in the other ways, then the best few
-        of all on other openings, together with the first."""
-        plainly, *others = self.ways()
-        found = sorted((self._searched(t, plainly) for t in targets), key=_outcome, reverse=True)
-        found += [self._searched(push.target, way) for push in found[:turned] for way in others]
+        fluent: all targets in the first way, then the best of them in the others, then the best few
+        of all on more openings."""
+        plainly, *others = dict.fromkeys(ways)
+        found = [self._searched(target, plainly) for target in targets]
+        best = max(found, key=_outcome).target
+        found += [self._searched(best, way) for way in others]
         finalists = sorted(found, key=_outcome, reverse=True)[:FINALISTS]
         openings = self.development + self.final
         plain = self._stories(None, openings, seed=3)
@@ -261,7 +267,7 @@ class _Bench:
         ]
         limits = TARGETS.share(ROOM)
         for push in again:
-            print(f"again: {_told(push, plain)}", flush=True)
+            print(f"again: {_said(push, plain)}", flush=True)
         fluent = [push for push in again if push.stories.within(limits, plain)]
         if not fluent:  # then the one that is nearest to it
             return min(again, key=lambda push: push.stories.lost(plain))
@@ -281,7 +287,11 @@ class _Bench:
             budget,
             first=dict.fromkeys(range(n), length),
         )
-        tried = [self._pushed(t, push.way, most[i].strength) for i, t in enumerate(drawn)]
+        few = self.development[:FEW]
+        tried = [
+            Push(t, push.way, most[i].strength, self._told(t, push.way, most[i].strength, few))
+            for i, t in enumerate(drawn)
+        ]
         return max(tried, key=_outcome)
 
     def report(self, push: Push | None = None) -> Continued:
@@ -306,35 +316,37 @@ class _Bench:
             target.writes[None].float()
         )
         found = most_fluent(
-            lambda by: self._pushed(target, way, by).stories,
+            lambda by: self._told(target, way, by, self.development),
             plain,
             TARGETS.share(ROOM),
             first=math.sqrt(2 * FIRST * self.loss / float(price)),
+            tries=TRIES,
         )
         push = Push(target, way, found.strength, found.texts)
-        print(_told(push, plain), flush=True)
+        print(_said(push, plain), flush=True)
         return push
 
-    def _pushed(self, target: Target, way: Way, strength: float) -> Push:
-        push = Push(target, way, strength, cast(Continued, None))
-        return Push(target, way, strength, self._stories(push, self.development, seed=1))
+    def _told(
+        self, target: Target, way: Way, by: float, openings: tuple[tuple[int, ...], ...]
+    ) -> Continued:
+        untold = cast(Continued, None)
+        return self._stories(Push(target, way, by, untold), openings, seed=1)
 
     def _stories(
         self, push: Push | None, openings: tuple[tuple[int, ...], ...], *, seed: int
     ) -> Continued:
         """Stories sampled at temperature 1."""
+        edits = [] if push is None else push.edits
         asked = Mentions(
             openings, WORDS, STORY, temperature=1.0, seed=seed, stop=stop_tokens(self.model)
         )
-        name: Json = [seed, [list(row) for row in openings]]
-        if push is not None:
+        name: list[Json] = [seed, [list(row) for row in openings]]
+        if push is not None and edits:
             vector = digest_array(push.target.writes)
-            name = [name, str(push.target.write), vector, push.way.name, push.strength]
-        piece = self.kept.piece(
-            name,
-            lambda: _as_json(continuations(self.model, asked, *(push.edits if push else []))),
+            name += [str(push.target.write), vector, push.way.name, push.strength]
+        return _from_json(
+            self.kept.piece(name, lambda: _as_json(continuations(self.model, asked, *edits)))
         )
-        return _from_json(piece)
 
     def _before(self) -> frozenset[int]:
         """The fewest tokens that stand in most of the places before a dog."""
@@ -374,7 +386,7 @@ def _outcome(push: Push) -> float:
     return push.stories.outcome
 
 
-def _told(push: Push, plain: Continued | None = None) -> str:
+def _said(push: Push, plain: Continued | None = None) -> str:
     found = f"{push.target.name} at {push.target.write} {push.way.name} by {push.strength:.3g}"
     found += f": {push.stories.outcome:.2f} about a dog"
     if plain is None:
