@@ -329,6 +329,7 @@ def test_the_slider_steers(opened) -> None:
     assert page.locator(".texts section").first.inner_text() == baseline
     page.keyboard.press("Home")
     page.wait_for_selector("text=With the feature at −4.0")
+    assert "nats a token to the model as it is" in page.locator(".texts .changed").inner_text()
     assert "resid_post.1%2F3%40-4" in page.evaluate("location.hash")
 
 

@@ -171,10 +171,16 @@ def test_steering_by_nothing_changes_nothing_and_by_much_does(port: int) -> None
 
     still = turned(0, 0)
     assert still["baseline"] == still["steered"]
+    assert still["fluency"]["baseline"] == still["fluency"]["steered"]
     moved = [turned(20, 0), turned(0, 20), turned(20, 20)]
     assert all(each["baseline"] == still["baseline"] for each in moved)
     assert all(each["steered"] != still["baseline"] for each in moved)
     assert turned(20)["steered"] == moved[0]["steered"]
+    for each in moved:
+        assert each["fluency"]["baseline"] == still["fluency"]["baseline"]
+        # To the model as it is, its own likeliest tokens are no less likely than others.
+        assert each["fluency"]["steered"]["loss"] > each["fluency"]["baseline"]["loss"]
+        assert 0 < each["fluency"]["steered"]["distinct"] <= 1
 
 
 @pytest.mark.parametrize(
