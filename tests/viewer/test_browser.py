@@ -214,7 +214,7 @@ def test_searching_filters_and_the_address_remembers(opened) -> None:
     until(page, "document.querySelector('.filter output').textContent === '2 units'")
     page.get_by_label("Show").select_option("labelled")
     label = page.locator(".units-row .what bdi").first.inner_text()
-    word = label.split("“ ")[1].split("”")[0]
+    word = label.split("“")[1].split("”")[0]
     page.fill("input[type=search]", word)
     until(page, "location.hash.includes('words=')")
     page.wait_for_selector(f".units-row >> text={word}")

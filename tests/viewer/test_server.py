@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -55,6 +58,21 @@ def test_the_page_and_its_files_are_answered_with_every_guard(port: int) -> None
         assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
         assert data
         assert HEADERS.items() <= headers.items()
+
+
+def test_who_leaves_before_the_answer_is_no_failure(
+    port: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    request = f"GET /app.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    for _ in range(12):
+        left = socket.create_connection(("127.0.0.1", port))
+        # Closing then resets the connection instead of saying goodbye.
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        left.sendall(request)
+        left.close()
+    assert ask(port, "/")[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_refusal_has_every_guard_too(port: int) -> None:
