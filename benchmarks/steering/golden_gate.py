@@ -10,7 +10,6 @@ What can be chosen is listed in `_Bench.ways`. A run that breaks off goes on whe
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from torch import Tensor, zeros_like
+from torch import from_numpy
+from torch.nn.functional import normalize
 
 from benchmarks.harness import Figure, figure
 from benchmarks.steering.cache import folder
@@ -33,16 +33,15 @@ from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.pipeline.training import Order, train
 from tomogram.steering.behaviours import Mentions, Says, mentions
-from tomogram.steering.choosing import ranked
 from tomogram.steering.contrast import Pairs, contrasts, mean_difference
 from tomogram.steering.cost import text_costs
 from tomogram.steering.edits import Edit, add, clamp
 from tomogram.steering.fluent_strength import Continued, Limits, continuations, most_fluent
 from tomogram.steering.positions import Between, OnTokens
 from tomogram.steering.randoms import random_directions
-from tomogram.steering.sensitivity import Sensitivity, fishers, gradients
+from tomogram.steering.sensitivity import gradients
 from tomogram.steering.strength import strongest_each
-from tomogram.steering.targets import Target
+from tomogram.steering.targets import Feature, Target
 from tomogram.store.canonical import Json
 from tomogram.store.digest import digest_array
 from tomogram.store.estimates import estimate, ratio
@@ -70,15 +69,15 @@ DEVELOPMENT, FINAL, REPORT = 32, 48, 100
 measured on again; those that are reported."""
 CONTEXT = 256
 
-CANDIDATES, FINALISTS, RANDOM = 4, 3, 20
-"""Features that are pushed at every token, of which the best is turned in the other ways; what is
-measured again; random directions."""
+CANDIDATES, FINALISTS, RANDOM = 2, 2, 20
+"""Features that are pushed where the word may come, of which the best is turned in the other ways;
+what is measured again; random directions."""
 TRIES = 4
 """Strengths of a target in a way."""
 FEW = 16
 """Development openings that random directions are tried on."""
-FIRST = 0.03
-"""What the first push that is tried would cost on ordinary text, to the leading order."""
+FIRST = 0.4
+"""Length of the first push that is tried, in lengths of the stream."""
 EARLY = 40
 """Tokens of a story that one of the ways acts on."""
 BEFORE = 0.8
@@ -97,6 +96,9 @@ class Way:
 
     name: str
     edit: Callable[[Target, float], Edit]
+
+
+EVERYWHERE = Way("added at every token", add)
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,9 @@ def measure(quick: bool) -> dict[str, Figure]:
     made = dictionaries(model, learned, quick)
     bench = _Bench.of(model, made, learned, rest, quick)
     feature = bench.feature(made)
-    plainly = bench.ways()[0]
     pushes = {
         "feature": feature,
-        "contrast direction": bench.best(bench.contrast(), [plainly, feature.way]),
+        "contrast direction": bench.best(bench.contrast(), [feature.way, EVERYWHERE]),
         "best random direction": bench.best_random(feature, 2 if quick else RANDOM),
     }
     before = bench.report()
@@ -176,8 +177,10 @@ class _Bench:
     learned: tuple[tuple[int, ...], ...]
     priced: PackedText
     ordinary: PackedText
-    fishers: Mapping[Site, Tensor]
-    loss: float
+    lengths: Mapping[Site, float]
+    """Of the stream on ordinary text, by site."""
+    before: OnTokens
+    """Where the word may come: tokens that often stand before it."""
     kept: Kept
 
     @classmethod
@@ -203,18 +206,17 @@ class _Bench:
         ends = np.cumsum(many)
         half = len(rest) // 2
         priced = text(rest[:half], 4 if quick else 10, CONTEXT)
-        # Short rows: each is one draw, and there must be more of them than the stream is wide.
-        drawn = text(learned, 32 if quick else 704, 32)
+        stories = ids(learned[:2000])
         return cls(
             model,
             tuple(clean[: ends[0]]),
             tuple(clean[ends[0] : ends[1]]),
             tuple(clean[ends[1] : ends[2]]),
-            tuple(ids(learned[:2000])),
+            tuple(stories),
             priced,
             text(rest[half:], 4 if quick else 48, CONTEXT),
-            fishers(model, drawn, [Site("resid_post", layer) for layer in LAYERS]),
-            text_costs(model, priced, {0: ()})[0].loss.value,
+            _lengths(model, priced),
+            _before(_words(model, stories)),
             Kept.of(
                 "stories-quick" if quick else "stories",
                 [model.digest, EARLY, BEFORE, *(digest_array(each.W_dec) for each in made)],
@@ -223,40 +225,51 @@ class _Bench:
         )
 
     def ways(self) -> list[Way]:
-        """How a target may be turned. The first is a push at every token, all the time."""
+        """How a target may be turned."""
         early = Between(OPENING - 1, OPENING - 1 + EARLY)
-        before = OnTokens(self._before())
+        before = self.before
         return [
-            Way("added at every token", add),
-            Way("clamped at every token", clamp),
-            Way(f"added at the first {EARLY} tokens", lambda t, by: add(t, by, early)),
             Way("added where the word may come", lambda t, by: add(t, by, before)),
             Way("clamped where the word may come", lambda t, by: clamp(t, by, before)),
+            Way(f"added at the first {EARLY} tokens", lambda t, by: add(t, by, early)),
+            EVERYWHERE,
         ]
 
     def feature(self, made: Sequence[Dictionary]) -> Push:
-        """The feature that, turned, tells most stories about the concept and leaves them fluent."""
-        gradient = gradients(self.model, self._before_the_word(), list(self.fishers))
-        both = {site: Sensitivity(gradient[site], f) for site, f in self.fishers.items()}
-        return self.best(ranked(made, both, n=CANDIDATES), self.ways())
+        """The feature that, turned, tells most stories about the concept and leaves them fluent.
+
+        Tried are those along which a short push where the word may come does most for it.
+        """
+        asked = self._before_the_word()
+        gradient = gradients(self.model, asked, list(self.lengths), self.before)
+        found: list[tuple[float, Target]] = []
+        for each in made:
+            rows = normalize(each.W_dec.detach().float(), dim=1)
+            best = (rows @ gradient[each.write]).topk(CANDIDATES)
+            found += [
+                (float(does), Feature(each, int(unit)))
+                for does, unit in zip(best.values, best.indices, strict=True)
+            ]
+        found.sort(key=lambda pair: -pair[0])
+        return self.best([feature for _, feature in found[:CANDIDATES]], self.ways())
 
     def contrast(self) -> list[Target]:
         """Mean differences between text up to a dog and the same text up to something else."""
         positive: list[tuple[int, ...]] = []
         negative: list[tuple[int, ...]] = []
-        for story, at in self._words()[:128]:
-            other = self._token(OTHERS[len(positive) % len(OTHERS)])
+        for story, at in _words(self.model, self.learned)[:128]:
+            other = _tokens(self.model, OTHERS[len(positive) % len(OTHERS)])[0]
             positive.append(story[: at + 1])
             negative.append((*story[:at], other))
-        seen = contrasts(self.model, Pairs(tuple(positive), tuple(negative)), self.fishers)
-        return [mean_difference(seen[site]) for site in self.fishers]
+        seen = contrasts(self.model, Pairs(tuple(positive), tuple(negative)), self.lengths)
+        return [mean_difference(seen[site]) for site in self.lengths]
 
     def best(self, targets: Sequence[Target], ways: Sequence[Way]) -> Push:
         """Of targets, ways and strengths, the one with most stories about the concept that are
         fluent: all targets in the first way, then the best of them in the others, then the best few
         of all on more openings."""
-        plainly, *others = dict.fromkeys(ways)
-        found = [self._searched(target, plainly) for target in targets]
+        first, *others = dict.fromkeys(ways)
+        found = [self._searched(target, first) for target in targets]
         best = max(found, key=_outcome).target
         found += [self._searched(best, way) for way in others]
         finalists = sorted(found, key=_outcome, reverse=True)[:FINALISTS]
@@ -312,14 +325,11 @@ class _Bench:
     def _searched(self, target: Target, way: Way) -> Push:
         """A target turned in a way as far as the development's stories stay fluent."""
         plain = self._stories(None, self.development, seed=1)
-        price = Sensitivity(zeros_like(target.writes.float()), self.fishers[target.write]).price(
-            target.writes[None].float()
-        )
         found = most_fluent(
             lambda by: self._told(target, way, by, self.development),
             plain,
             TARGETS.share(ROOM),
-            first=math.sqrt(2 * FIRST * self.loss / float(price)),
+            first=FIRST * self.lengths[target.write] / float(target.writes.norm()),
             tries=TRIES,
         )
         push = Push(target, way, found.strength, found.texts)
@@ -348,34 +358,41 @@ class _Bench:
             self.kept.piece(name, lambda: _as_json(continuations(self.model, asked, *edits)))
         )
 
-    def _before(self) -> frozenset[int]:
-        """The fewest tokens that stand in most of the places before a dog."""
-        counted = Counter(story[at - 1] for story, at in self._words())
-        total, chosen = 0, []
-        for token, count in counted.most_common():
-            if total >= BEFORE * counted.total():
-                break
-            chosen.append(token)
-            total += count
-        return frozenset(chosen)
-
     def _before_the_word(self) -> Says:
         """Text of the stories learned from, up to where a dog comes."""
-        accepted = frozenset(self._token(word) for word in WORDS if self._single(word))
-        prompts = [story[:at] for story, at in self._words()[:96]]
+        accepted = frozenset(ids[0] for word in WORDS if len(ids := _tokens(self.model, word)) == 1)
+        prompts = [story[:at] for story, at in _words(self.model, self.learned)[:96]]
         return Says(tuple(prompts), (accepted,) * len(prompts))
 
-    def _words(self) -> list[tuple[tuple[int, ...], int]]:
-        """Stories with the place of their first dog, where that is neither early nor late."""
-        dog = self._token("dog")
-        found = [(story, story.index(dog)) for story in self.learned if dog in story]
-        return [(story, at) for story, at in found if 8 <= at < 120]
 
-    def _token(self, word: str) -> int:
-        return int(self.model.tokenizer(word, add_special_tokens=False)["input_ids"][0])
+def _words(model: Model, stories: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], int]]:
+    """Stories with the place of their first dog, where that is neither early nor late."""
+    dog = _tokens(model, "dog")[0]
+    found = [(story, story.index(dog)) for story in stories if dog in story]
+    return [(story, at) for story, at in found if 8 <= at < 120]
 
-    def _single(self, word: str) -> bool:
-        return len(self.model.tokenizer(word, add_special_tokens=False)["input_ids"]) == 1
+
+def _before(words: Sequence[tuple[tuple[int, ...], int]]) -> OnTokens:
+    """The fewest tokens that stand in most of the places before a dog."""
+    counted = Counter(story[at - 1] for story, at in words)
+    total, chosen = 0, []
+    for token, count in counted.most_common():
+        if total >= BEFORE * counted.total():
+            break
+        chosen.append(token)
+        total += count
+    return OnTokens(frozenset(chosen))
+
+
+def _tokens(model: Model, word: str) -> list[int]:
+    return list(model.tokenizer(word, add_special_tokens=False)["input_ids"])
+
+
+def _lengths(model: Model, text: PackedText) -> dict[Site, float]:
+    """The mean length of the stream at each site, without the token that opens a text."""
+    sites = [Site("resid_post", layer) for layer in LAYERS]
+    seen = model.run(from_numpy(text.tokens[:4].astype(np.int64)), capture=sites, logits=False)
+    return {site: float(seen[site][:, 1:].float().norm(dim=-1).mean()) for site in sites}
 
 
 def _turn(way: Way, target: Target, strength: float) -> list[Edit]:
