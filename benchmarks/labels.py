@@ -9,7 +9,7 @@ search ever sees a concept's name; searching by it stands beside.
 
     python -m benchmarks.labels [--json] [--quick]
 
-With TOMOGRAM_SCAN=FOLDER the scan is kept there and not made again.
+With TOMOGRAM_SCAN=FOLDER the scan is kept there, and a finished one is read and not made again.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ def measure(quick: bool) -> dict[str, Figure]:
     """Share of the concepts found by examples and by name, and the scores of the labels."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(os.environ.get(SCAN) or Path(temporary) / "scan")
-        plan = "quick" if quick else "standard"
-        scan(out=folder, plan=plan)
+        # A finished scan is read as it is: with another number of threads it would be made anew.
+        if not (folder / "tomogram.json").is_file():
+            scan(out=folder, plan="quick" if quick else "standard")
         search = open_search(folder)
         world = world_of(search.model.module.config)
         assert world is not None

@@ -98,7 +98,7 @@ def test_a_feature_of_a_folder_of_dictionaries(dictionaries: str, tmp_path: Path
         ((), "Say what to turn"),
         (("--feature", "resid_post.2/1"), "needs its dictionary"),
         (("--feature", "x/1", "--rule", "twist"), "no rule 'twist'"),
-        (("--feature", "x/1", "--where", "nowhere"), "everywhere or generated"),
+        (("--feature", "x/1", "--where", "nowhere"), "everywhere, generated or START:END"),
         (("--feature", "x/1", "--dictionaries", "nowhere/at/all/of/it"), "There is no folder"),
         (("--contrast", "absent.json", "--site", SITE), "could not be read"),
         (("--contrast", "absent.json"), "pairs and a site"),
@@ -106,11 +106,43 @@ def test_a_feature_of_a_folder_of_dictionaries(dictionaries: str, tmp_path: Path
         (("--feature", "x/1", "--feature", "x/2", "--feature", "x/3", "--strength", "1",
           "--strength", "2"), "3 targets take one strength or 3"),
         (("--model", "x", "--feature", "x/1"), "no finished scan"),
+        (("--feature", "x/1", "--toward", "a b"), "single words"),
+        (("--feature", "x/1", "--where", "9:3"), "no position from 9 up to 3"),
     ],
 )  # fmt: skip
 def test_refusals(arguments: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(TomogramError, match=sentence):
         run(model(), ASKED, *arguments)
+
+
+def test_the_strength_that_names_a_word_is_found_within_bounds(pairs: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("Laura lives in Gary . Gary is in Indiana . " * 60)
+    arguments = [
+        model(), ASKED, "--contrast", pairs, "--site", SITE, "--toward", "sorry", "--tokens", "3",
+        "--text", str(tmp_path / "text.txt"), "--samples", "24", "--randoms", "2",
+        "--budget", "0.5", "--text-loss", "9",
+    ]  # fmt: skip
+    found = json.loads(run(*arguments, "--json"))
+    reached = found["reached"]
+    assert reached["before"]["value"] <= 0.2
+    assert reached["after"]["value"] >= 0.8
+    assert max(each["outcome"] for each in reached["randoms"]) < reached["after"]["value"]
+    assert len(reached["randoms"]) == 2
+    told = run(*arguments)
+    assert "samples that name sorry" in told
+    assert "best of 2 random directions" in told
+    # Nothing is strong enough to be worth a budget of nearly nothing.
+    bounded = json.loads(run(*arguments, "--budget", "1e-6", "--json"))
+    assert bounded["strengths"][0] < 0.2 * found["strengths"][0]
+    assert bounded["reached"]["after"]["value"] <= 0.3
+
+
+def test_positions_of_a_prompt(dictionaries: str) -> None:
+    here = (model(), MADE, "--dictionaries", dictionaries, "--feature", f"{SITE}/5", "--tokens",
+            "4", "--strength", "60", "--json")  # fmt: skip
+    everywhere, beyond = (json.loads(run(*here, "--where", where)) for where in ("0:", "900:1000"))
+    assert everywhere["steered"]["text"] != everywhere["baseline"]["text"]
+    assert beyond["steered"] == beyond["baseline"]
 
 
 def test_features_are_named_as_they_are(dictionaries: str) -> None:

@@ -50,11 +50,19 @@ def test_search_finds_the_largest_float32_scores_though_it_looks_in_bfloat16(d_d
 
 def test_search_is_not_fooled_by_scores_that_bfloat16_cannot_tell_apart():
     # All scores lie within one step of bfloat16, so the rough search sees nothing but ties.
-    x = torch.ones(20, 64)
+    x = torch.ones(kernels.FEW, 64)
     weight = torch.full((1024, 64), 1.0)
     bias = torch.linspace(0, 0.1, 1024)
     _, found = kernels.search(x, weight, bias, 4)
-    assert found.tolist() == [[1020, 1021, 1022, 1023]] * 20
+    assert found.tolist() == [[1020, 1021, 1022, 1023]] * kernels.FEW
+
+
+def test_a_few_tokens_have_the_latents_that_they_have_among_many():
+    x, weight, bias = _problem(5, 400, 48, 1333, torch.float32)
+    values, found = kernels.search(x, weight, bias, 12)
+    few_values, few = kernels.search(x[:7], weight, bias, 12)
+    assert torch.equal(few, found[:7])
+    assert torch.allclose(few_values, values[:7], atol=1e-4)
 
 
 def test_search_agrees_with_its_float64_form_which_never_looks_in_bfloat16():

@@ -214,7 +214,7 @@ def test_searching_filters_and_the_address_remembers(opened) -> None:
     until(page, "document.querySelector('.filter output').textContent === '2 units'")
     page.get_by_label("Show").select_option("labelled")
     label = page.locator(".units-row .what bdi").first.inner_text()
-    word = label.split("“ ")[1].split("”")[0]
+    word = label.split("“")[1].split("”")[0]
     page.fill("input[type=search]", word)
     until(page, "location.hash.includes('words=')")
     page.wait_for_selector(f".units-row >> text={word}")
@@ -329,6 +329,7 @@ def test_the_slider_steers(opened) -> None:
     assert page.locator(".texts section").first.inner_text() == baseline
     page.keyboard.press("Home")
     page.wait_for_selector("text=With the feature at −4.0")
+    assert "nats a token to the model as it is" in page.locator(".texts .changed").inner_text()
     assert "resid_post.1%2F3%40-4" in page.evaluate("location.hash")
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -55,6 +58,21 @@ def test_the_page_and_its_files_are_answered_with_every_guard(port: int) -> None
         assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
         assert data
         assert HEADERS.items() <= headers.items()
+
+
+def test_who_leaves_before_the_answer_is_no_failure(
+    port: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    request = f"GET /app.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    for _ in range(12):
+        left = socket.create_connection(("127.0.0.1", port))
+        # Closing then resets the connection instead of saying goodbye.
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        left.sendall(request)
+        left.close()
+    assert ask(port, "/")[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_refusal_has_every_guard_too(port: int) -> None:
@@ -171,10 +189,16 @@ def test_steering_by_nothing_changes_nothing_and_by_much_does(port: int) -> None
 
     still = turned(0, 0)
     assert still["baseline"] == still["steered"]
+    assert still["fluency"]["baseline"] == still["fluency"]["steered"]
     moved = [turned(20, 0), turned(0, 20), turned(20, 20)]
     assert all(each["baseline"] == still["baseline"] for each in moved)
     assert all(each["steered"] != still["baseline"] for each in moved)
     assert turned(20)["steered"] == moved[0]["steered"]
+    for each in moved:
+        assert each["fluency"]["baseline"] == still["fluency"]["baseline"]
+        # To the model as it is, its own likeliest tokens are no less likely than others.
+        assert each["fluency"]["steered"]["loss"] > each["fluency"]["baseline"]["loss"]
+        assert 0 < each["fluency"]["steered"]["distinct"] <= 1
 
 
 @pytest.mark.parametrize(

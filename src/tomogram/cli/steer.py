@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from tomogram.pipeline.steering import Steered
+    from tomogram.pipeline.steering import Reached, Steered
 
 
 def steer(
@@ -25,10 +25,30 @@ def steer(
     strength: list[float] = typer.Option(
         [],
         help="How strongly, in units of activation, one for each or one for all; without it, the "
-        "largest activation the scan saw, or the distance between the sides of the pairs.",
+        "largest activation the scan saw, or the distance between the sides of the pairs; with "
+        "--toward, as much of that as names the words most at a bounded cost.",
     ),
     rule: str = typer.Option("add", help="add, scale, clamp, ablate or swap."),
-    where: str = typer.Option("everywhere", help="everywhere, or generated: not on the prompt."),
+    where: str = typer.Option(
+        "everywhere",
+        help="everywhere; generated: not on the prompt; or START:END, positions from 0 on.",
+    ),
+    toward: list[str] = typer.Option(
+        [], help="A word that the steered text is to name; may be repeated. Measured on samples."
+    ),
+    budget: float = typer.Option(
+        0.05, help="With --toward: by what share the loss on ordinary text may rise."
+    ),
+    text_loss: float = typer.Option(
+        1.15, help="With --toward: how many times the loss of what is written it may have."
+    ),
+    distinct: float = typer.Option(
+        0.9, help="With --toward: how much of its distinct-3 has to be left."
+    ),
+    samples: int = typer.Option(16, help="With --toward: how many samples are drawn."),
+    randoms: int = typer.Option(
+        8, help="With --toward: how many random directions are measured beside it."
+    ),
     model: str = typer.Option(None, help="Where the model of a scan is, if its name does not say."),
     dictionaries: str = typer.Option(
         None, help="Dictionaries of a model without a scan: a folder, or OWNER/NAME."
@@ -48,8 +68,9 @@ def steer(
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Continue a prompt twice, as the model is and steered, and say what the steering costs."""
-    from tomogram.pipeline.steering import Steering
+    from tomogram.pipeline.steering import Steering, Toward
     from tomogram.pipeline.steering import steer as run
+    from tomogram.steering.fluent_strength import Limits
 
     found = run(
         source,
@@ -66,6 +87,11 @@ def steer(
         model=model,
         dictionaries=dictionaries,
         text=text,
+        toward=(
+            Toward(tuple(toward), budget, Limits(text_loss, distinct), samples, randoms)
+            if toward
+            else None
+        ),
         tokens=tokens,
         temperature=temperature,
         save=save,
@@ -81,11 +107,13 @@ def _as_json(found: Steered) -> str:
     from dataclasses import asdict
 
     from tomogram.store.canonical import readable_json
+    from tomogram.store.schema import Estimate
 
-    content = asdict(found)
+    def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {k: v.model_dump() if isinstance(v, Estimate) else v for k, v in items}
+
+    content = asdict(found, dict_factory=plain)
     content["saved"] = None if found.saved is None else str(found.saved)
-    if found.cost is not None:
-        content["cost"] = {name: each.model_dump() for name, each in vars(found.cost).items()}
     return readable_json(content)
 
 
@@ -120,6 +148,27 @@ def summary(found: Steered) -> str:
             f"loss on ordinary text: {found.cost.loss.value:.3f} nats, {rise.value:+.1%}"
             f" [{rise.low:+.1%}, {rise.high:+.1%}] when steered"
         )
+    if found.reached is not None:
+        lines += _reached(found.reached)
     if found.saved is not None:
         lines.append(f"Steered model: {found.saved}")
     return "\n".join(lines)
+
+
+def _reached(found: Reached) -> list[str]:
+    """What steering towards words came to."""
+    words = " or ".join(found.words)
+    before, after, loss = found.before, found.after, found.loss
+    lines = [
+        f"samples that name {words}: {before.value:.0%} as it is, {after.value:.0%}"
+        f" [{after.low:.0%}, {after.high:.0%}] steered",
+        f"their loss under the unsteered model: {loss.value:.2f} times"
+        f" [{loss.low:.2f}, {loss.high:.2f}]; their distinct-3: {found.distinct:.2f} times",
+    ]
+    if found.randoms:
+        best = max(found.randoms, key=lambda each: each.outcome)
+        lines.append(
+            f"best of {len(found.randoms)} random directions of equal norm: {best.outcome:.0%}"
+            f" of them, {best.cost:+.1%} loss on ordinary text"
+        )
+    return lines

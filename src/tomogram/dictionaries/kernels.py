@@ -37,6 +37,9 @@ warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta 
 CHUNK = 4 * 2**20
 """The threads together have scores of so many numbers in memory: 16 MB in float32."""
 
+FEW = 256
+"""With fewer tokens than this, casting the weights to bfloat16 takes longer than it saves."""
+
 _SLACK = 3
 """Candidates are all whose bfloat16 score is at most so many of its steps below the k-th."""
 
@@ -88,8 +91,10 @@ def search(
     k: int,
 ) -> tuple[Float[Tensor, "tokens k"], Int[Tensor, "tokens k"]]:
     """The k largest scores x·weightᵀ + bias of each token and their latents, in rising order."""
-    # With a large part of the latents as candidates, the float32 search is the cheaper one.
-    if not (_is_low(x) and 4 * k <= len(weight)):
+    # With a large part of the latents as candidates, the float32 search is the cheaper one; for a
+    # few tokens, such as a prompt's, the weights are not worth being cast.
+    few = x.device.type == "cpu" and len(x) < FEW
+    if few or not (_is_low(x) and 4 * k <= len(weight)):
         return _search_alike(x, weight, bias, k)
     with torch.no_grad():
         find = _search_fused if _fused(x) else _search_low

@@ -117,8 +117,10 @@ def _values(bounds: np.ndarray, dtype: torch.dtype) -> Tensor:
 def _bounds(keys: np.ndarray, k: int) -> np.ndarray:
     """For each row a number that at least k entries reach, and few more."""
     maxima = keys
-    while maxima.shape[1] % 2 == 0 and maxima.shape[1] // 2 >= _GROUPS * k:
-        half = maxima.shape[1] // 2
-        maxima = np.maximum(maxima[:, :half], maxima[:, half:])
+    while maxima.shape[1] // 2 >= _GROUPS * k:
+        half, odd = divmod(maxima.shape[1], 2)
+        folded = np.maximum(maxima[:, :half], maxima[:, half : 2 * half])
+        # The last column of an odd number is a group by itself.
+        maxima = np.concatenate([folded, maxima[:, -1:]], axis=1) if odd else folded
     place = maxima.shape[1] - k
     return np.partition(maxima, place, axis=1)[:, place]

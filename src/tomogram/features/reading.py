@@ -79,16 +79,18 @@ def read(
             [[*texts[i], *[texts[i][-1]] * (width - len(texts[i]))] for i in batch]
         )
         model.check_tokens(tokens)
+        # Only what is no padding is encoded, which is the dearest part.
+        real = np.arange(width) < np.array([len(texts[i]) for i in batch])[:, None]
+        number = (starts[batch][:, None] + np.arange(width))[real]
+        kept = torch.from_numpy(np.flatnonzero(real))
         with torch.no_grad():
             run = model.run(tokens, capture=sites, logits=False)
             for each in dictionaries:
                 x = torch.cat([by_token(site, run[site]) for site in each.shape.reads], dim=1)
-                own = latent_firings(each.encode(x.to(each.W_enc.device, each.W_enc.dtype)))
-                row, offset = np.divmod(own.token, width)
-                text = np.asarray(batch)[row]
-                real = offset < np.asarray([len(text) for text in texts])[text]
-                token = starts[text] + offset
-                found[each.name].append(Firings(token[real], own.unit[real], own.activation[real]))
+                own = latent_firings(
+                    each.encode(x[kept.to(x.device)].to(each.W_enc.device, each.W_enc.dtype))
+                )
+                found[each.name].append(Firings(number[own.token], own.unit, own.activation))
     return Reading(
         tuple(tuple(map(int, text)) for text in texts),
         {name: _in_order(parts) for name, parts in found.items()},

@@ -8,14 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from tomogram.dictionaries.dictionary import Dictionary
 from tomogram.features.reading import read
 from tomogram.features.search import words
 from tomogram.features.search.catalogue import Catalogue, catalogue
 from tomogram.features.search.entries import entries
-from tomogram.features.search.examples import evidence, ranked
+from tomogram.features.search.examples import Background, evidence, ranked
 from tomogram.features.search.hits import Hit, hits
 from tomogram.features.search.meaning import SentenceEncoder, nearest
 from tomogram.features.search.promotes import promoting, spelled
@@ -122,11 +121,10 @@ class Search:
         lengths = np.array([len(text) - skip for text in reading.texts])
         scores = np.full(len(self.catalogue), -np.inf)
         for dictionary in self.dictionaries:
-            histogram, tokens = self._histogram(dictionary.name)
             strongest = reading.strongest(dictionary.name, dictionary.d_dict, skip=skip)
             first = self.catalogue.number(dictionary.name, 0)
             scores[first : first + dictionary.d_dict] = evidence(
-                sparse.csr_array(strongest), lengths, histogram, tokens
+                strongest, lengths, self._background(dictionary.name)
             )
         return scores
 
@@ -224,16 +222,17 @@ class Search:
         # Half as many bytes in the file; in memory as they are multiplied.
         return found["vectors"].astype(np.float32), found["numbers"]
 
-    def _histogram(self, family: str) -> tuple[np.ndarray, int]:
-        if family not in self._histograms:
+    def _background(self, family: str) -> Background:
+        if family not in self._backgrounds:
             rows = self.tomogram.features.columns(
                 "SELECT histogram, tokens FROM features WHERE family = ? ORDER BY unit", (family,)
             )
-            self._histograms[family] = np.array(rows["histogram"].tolist()), int(rows["tokens"][0])
-        return self._histograms[family]
+            histogram = np.stack(rows["histogram"])
+            self._backgrounds[family] = Background.of(histogram, int(rows["tokens"][0]))
+        return self._backgrounds[family]
 
     @cached_property
-    def _histograms(self) -> dict[str, tuple[np.ndarray, int]]:
+    def _backgrounds(self) -> dict[str, Background]:
         return {}
 
     def tokens(self, text: str) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,15 +21,21 @@ from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model, given_text
 from tomogram.report.tomogram import Tomogram, open_tomogram
+from tomogram.steering.behaviours import Mentions
 from tomogram.steering.contrast import WAYS, Pairs, contrasts
 from tomogram.steering.cost import TextCost, text_costs
 from tomogram.steering.edits import Edit, Swap, ablate, add, clamp, scale
+from tomogram.steering.effects import Random, effect
 from tomogram.steering.fluency import distinct, losses
+from tomogram.steering.fluent_strength import Limits, continuations, most_fluent
 from tomogram.steering.folding import save_steered
-from tomogram.steering.positions import everywhere, generated
+from tomogram.steering.positions import Between, Where, everywhere, generated
 from tomogram.steering.steered import steered
+from tomogram.steering.strength import Turn, strongest
 from tomogram.steering.targets import Direction, Feature, Target
 from tomogram.store.errors import TomogramError
+from tomogram.store.estimates import estimate, ratio
+from tomogram.store.schema import Estimate
 from tomogram.text.packing import PackedText, load_packed
 from tomogram.text.sampled import sample
 
@@ -36,6 +43,7 @@ Rule = Literal["add", "scale", "clamp", "ablate", "swap"]
 RULES: tuple[Rule, ...] = ("add", "scale", "clamp", "ablate", "swap")
 PLACES = {"everywhere": everywhere, "generated": generated}
 """Where edits act, by name."""
+_BETWEEN = re.compile(r"([0-9]{1,9}):([0-9]{1,9})?")
 
 _CONTEXT, _TOKENS, _ROWS = 128, 1_024, 16
 
@@ -49,7 +57,7 @@ class Steering:
         `site` is turned; made in one of `contrast.WAYS`.
     strengths: one for each target, or one for all; without any, a feature's largest activation in
         the scan, or the distance between the two sides of the pairs.
-    rule: one of `RULES`. where: one of `PLACES`.
+    rule: one of `RULES`. where: one of `PLACES`, or `START:END`, positions from 0 on.
     """
 
     features: tuple[str, ...] = ()
@@ -66,8 +74,7 @@ class Steering:
             raise TomogramError("Say what to turn: a feature, or pairs to contrast.")
         if self.rule not in RULES:
             raise TomogramError(f"There is no rule {self.rule!r}; choose of {', '.join(RULES)}.")
-        if self.where not in PLACES:
-            raise TomogramError(f"Edits act {' or '.join(PLACES)}, not {self.where!r}.")
+        place_named(self.where)
         if self.way not in WAYS:
             raise TomogramError(f"Directions are made by {', '.join(WAYS)}, not {self.way!r}.")
         if (self.contrast is None) != (self.site is None):
@@ -76,6 +83,60 @@ class Steering:
             raise TomogramError(
                 f"{targets} targets take one strength or {targets}, not {len(self.strengths)}."
             )
+
+
+def place_named(name: str) -> Where:
+    """One of `PLACES`, or the positions `START:END`, counted from 0; without END to the end.
+
+    Raises TomogramError where the name is neither.
+    """
+    if name in PLACES:
+        return PLACES[name]
+    between = _BETWEEN.fullmatch(name)
+    if between is None:
+        raise TomogramError(f"Edits act {', '.join(PLACES)} or START:END, not {name!r}.")
+    return Between(int(between[1]), int(between[2]) if between[2] else None)
+
+
+@dataclass(frozen=True)
+class Toward:
+    """What a steered model is to say, and what that may cost.
+
+    words: in lower case; a continuation that uses one of them shows the behaviour.
+    budget: largest rise of the loss on ordinary text, as a share of it. limits: of the fluency of
+        the steered continuations. Both bound the strength, where none is given.
+    samples: continuations that are drawn; as many others are drawn to measure what was found.
+    randoms: sets of random directions of equal norm that are measured beside it.
+    """
+
+    words: tuple[str, ...]
+    budget: float = 0.05
+    limits: Limits = field(default_factory=Limits)
+    samples: int = 16
+    randoms: int = 8
+
+    def __post_init__(self) -> None:
+        if not self.words or not all(word.isalnum() for word in self.words):
+            raise TomogramError("Say with single words what the steered text is to name.")
+        if self.samples < 1 or self.randoms < 0 or not self.budget > 0:
+            raise TomogramError("Samples are 1 or more, randoms 0 or more, the budget above 0.")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far steering goes towards some words, on samples that no strength was chosen on.
+
+    before, after: share of the samples that name one. loss: of the steered samples, nats a token
+    under the model as it is, over that of the others. distinct: the same of distinct-3.
+    randoms: what random directions of equal norm do.
+    """
+
+    words: tuple[str, ...]
+    before: Estimate
+    after: Estimate
+    loss: Estimate
+    distinct: float
+    randoms: tuple[Random, ...]
 
 
 @dataclass(frozen=True)
@@ -99,6 +160,7 @@ class Steered:
     steered: Continuation
     cost: TextCost | None
     saved: Path | None = None
+    reached: Reached | None = None
 
 
 def steer(
@@ -109,6 +171,7 @@ def steer(
     model: str | Path | None = None,
     dictionaries: str | Path | Sequence[Dictionary] | None = None,
     text: str | Path | PackedText | None = None,
+    toward: Toward | None = None,
     tokens: int = 40,
     temperature: float = 0.0,
     save: str | Path | None = None,
@@ -125,7 +188,10 @@ def steer(
         model: where the model of a scan is, if it is neither the shipped one nor known by its name.
         dictionaries: dictionaries, or where they are, for the features of a model without a scan.
         text: ordinary text to measure the loss on; the scan's held-out text, or none.
+        toward: words that the steered text is to name. How far it does is then measured, and
+            where no strength is given, the one that does so most at a bounded cost is found.
         tokens, temperature, seed: how the continuations are drawn; both with the same draws.
+            Samples towards words are drawn at temperature 1 where it is 0.
         save: a folder for the steered model, as plain transformers loads it.
 
     Raises:
@@ -138,13 +204,19 @@ def steer(
         raise TomogramError(f"{loaded.name} has no tokenizer, so it cannot read a prompt.")
     found = _dictionaries(place, dictionaries, steering, seed, allow_pickle)
     targets, natural = _targets(place, found, steering)
-    strengths = _strengths(steering, targets, natural)
-    edits = _edits(steering, targets, strengths)
     ids = list(loaded.tokenizer(prompt)["input_ids"])
+    ordinary = _ordinary(place, text)
+    asked = (
+        None if toward is None else _Asked.of(loaded, ids, toward, ordinary, tokens, temperature)
+    )
+    strengths = _strengths(steering, targets, natural)
+    if asked is not None and strengths and not steering.strengths:
+        share = asked.strongest(partial(_turned, steering, targets, strengths), seed)
+        strengths = tuple(share * strength for strength in strengths)
+    edits = _edits(steering, targets, strengths)
     plain = _continued(loaded, ids, tokens, temperature, seed)
     with steered(loaded, *edits):
         turned = _continued(loaded, ids, tokens, temperature, seed)
-    ordinary = _ordinary(place, text)
     cost = None if ordinary is None else text_costs(loaded, ordinary, {0: edits}, seed=seed)[0]
     return Steered(
         prompt,
@@ -155,7 +227,74 @@ def steer(
         _judged(loaded, ids, turned),
         cost,
         None if save is None else save_steered(loaded, edits, save),
+        None if asked is None else asked.reached(edits, seed + 1),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A behaviour on samples of one prompt, and ordinary text."""
+
+    model: Model
+    toward: Toward
+    text: PackedText
+    behaviour: Mentions
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        ids: Sequence[int],
+        toward: Toward,
+        text: PackedText | None,
+        tokens: int,
+        temperature: float,
+    ) -> _Asked:
+        if text is None:
+            raise TomogramError("What steering costs needs ordinary text; name it with --text.")
+        words = frozenset(word.lower() for word in toward.words)
+        prompts = (tuple(ids),) * toward.samples
+        drawn = temperature or 1.0
+        stop = stop_tokens(model)
+        return cls(model, toward, text, Mentions(prompts, words, tokens, drawn, 0, stop))
+
+    def strongest(self, turn: Turn, seed: int) -> float:
+        """The share of the natural strengths that names the words most at a bounded cost."""
+        asked = replace(self.behaviour, seed=seed)
+        most = strongest(self.model, turn, self.text, self.toward.budget)
+        if not most.strength:
+            return 0.0
+        plain = continuations(self.model, asked)
+        found = most_fluent(
+            lambda share: continuations(self.model, asked, *turn(share)),
+            plain,
+            self.toward.limits,
+            first=min(1.0, most.strength),
+            most=most.strength,
+        )
+        return found.strength
+
+    def reached(self, edits: Sequence[Edit], seed: int) -> Reached:
+        asked = replace(self.behaviour, seed=seed)
+        plain = continuations(self.model, asked)
+        turned = continuations(self.model, asked, *edits)
+        beside = effect(
+            self.model, edits, asked, self.text, randoms=self.toward.randoms, seed=seed
+        ).randoms
+        return Reached(
+            self.toward.words,
+            estimate(plain.outcomes, seed=seed),
+            estimate(turned.outcomes, seed=seed),
+            ratio(turned.losses, plain.losses, seed=seed),
+            turned.kept(plain),
+            beside,
+        )
+
+
+def _turned(
+    steering: Steering, targets: Sequence[Target], strengths: Sequence[float], share: float
+) -> list[Edit]:
+    return _edits(steering, targets, [share * strength for strength in strengths])
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,7 +451,7 @@ def _strengths(
 
 
 def _edits(steering: Steering, targets: Sequence[Target], strengths: Sequence[float]) -> list[Edit]:
-    where = PLACES[steering.where]
+    where = place_named(steering.where)
     match steering.rule:
         case "swap":
             return [Edit(tuple(targets), Swap(), where)]

@@ -26,6 +26,7 @@ from tomogram.steering.behaviours import Behaviour, Says
 from tomogram.steering.choosing import CANDIDATES, Chosen
 from tomogram.steering.cost import text_costs
 from tomogram.steering.edits import Change, add
+from tomogram.steering.gated import Gated
 from tomogram.steering.positions import Where, everywhere
 from tomogram.steering.reach import Reach, reached
 from tomogram.steering.steered import steered
@@ -120,6 +121,7 @@ def cheapest(
     text: PackedText,
     budget: float,
     where: Where = everywhere,
+    gate: Target | None = None,
 ) -> Chosen:
     """Of candidates turned as little as the behaviour needs, the one that costs least.
 
@@ -129,20 +131,25 @@ def cheapest(
 
     Args:
         budget: largest `TextCost.worst` on the text.
+        gate: a push acts only where this is active; None where it acts always.
 
     Raises:
-        TomogramError: there is no candidate.
+        TomogramError: there is no candidate, or one writes before the gate is read.
     """
     if not tried:
         raise TomogramError("No target brings this behaviour nearer.")
 
+    def push(target: Target, strength: float) -> Change:
+        edit = add(target, strength, where)
+        return edit if gate is None else Gated(edit, gate)
+
     def outcome(target: Target, strength: float) -> float:
-        with steered(model, add(target, strength, where)):
+        with steered(model, push(target, strength)):
             return float(behaviour.outcomes(model).mean())
 
     def costs(edits: Sequence[tuple[Target, float]]) -> list[float]:
         asked: dict[Hashable, Sequence[Change]] = {
-            i: [add(target, by, where)] for i, (target, by) in enumerate(edits)
+            i: [push(target, by)] for i, (target, by) in enumerate(edits)
         }
         found = text_costs(model, text, asked)
         return [found[i].worst for i in range(len(edits))]

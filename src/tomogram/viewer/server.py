@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -57,6 +58,15 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         # Answers are small and waited for.
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def handle(self) -> None:
+        # Who closes a page does not wait for its answer; that is no failure of the server.
+        with suppress(ConnectionError):
+            super().handle()
+
+    def finish(self) -> None:
+        with suppress(ConnectionError):
+            super().finish()
 
     def do_GET(self) -> None:
         self._answer(self._get)

@@ -13,6 +13,7 @@ from tomogram.pipeline.searching import Search
 from tomogram.pipeline.steering import feature_named
 from tomogram.report.tokens import visible
 from tomogram.steering.edits import Edit, add
+from tomogram.steering.fluency import distinct, losses
 from tomogram.steering.steered import steered
 from tomogram.store.errors import TomogramError
 from tomogram.viewer.prompt import encode
@@ -54,6 +55,9 @@ def steer(
 ) -> dict[str, Any]:
     """Continue a prompt as the model is and with features raised, from the same random numbers.
 
+    Gives both texts, token by token, and of each its loss in nats a token under the model as it is
+    and its distinct-3 (`steering.fluency`).
+
     Args:
         temperature: 0 takes the likeliest token.
 
@@ -69,7 +73,7 @@ def steer(
     ids = encode(search, prompt, model.context - new_tokens)
     raised = [_edit(search, turn) for turn in turns]
     stops = stop_tokens(model)
-    texts = {}
+    texts: dict[str, Any] = {"fluency": {}}
     for name, edits in (("baseline", []), ("steered", raised)):
         with steered(model, *edits):
             (new,) = generate(
@@ -80,6 +84,10 @@ def steer(
                 generator=torch.Generator().manual_seed(seed),
                 stop=stops,
             )
+        texts["fluency"][name] = {
+            "loss": float(losses(model, [ids], [new])[0]),
+            "distinct": distinct([new]),
+        }
         texts[name] = [visible(search.tomogram.spelling[t]) for t in new if t not in stops]
     return texts
 

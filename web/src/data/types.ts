@@ -228,9 +228,16 @@ export interface SteerOrder {
   seed: number;
 }
 
+/** Of a text: nats a token to the model as it is, and the share of different runs of three tokens. */
+export interface Fluency {
+  loss: number;
+  distinct: number;
+}
+
 export interface Steered {
   baseline: string[];
   steered: string[];
+  fluency: { baseline: Fluency; steered: Fluency };
 }
 
 export type NodeKind = "feature" | "neuron" | "error" | "token" | "position" | "target";

@@ -111,11 +111,11 @@ function One({ verdict, open }: { verdict: Verdict; open: boolean }) {
   );
 }
 
-/** The score with what it was held against; a score alone means nothing. */
+/** The score with what it was held against; a score alone means nothing, and one that was not judged stands in the sentence above. */
 function Figures({ verdict }: { verdict: Verdict }) {
   const { score, p, adjusted_p, clean_copies } = verdict;
   if (score === null) return null;
-  const parts = [`raw score ${signed(score)}`];
+  const parts = verdict.told.startsWith("Raw score") ? [] : [`raw score ${signed(score)}`];
   if (p !== null) parts.push(`p ${decimal(p, 3)}`);
   if (adjusted_p !== null) parts.push(`${decimal(adjusted_p, 3)} after adjustment`);
   parts.push(`beside ${whole(clean_copies)} clean copies`);

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../pages";
 import type { Source } from "../data/source";
-import type { Family, Feature, SteerOrder, Steered, Turn } from "../data/types";
+import type { Family, Feature, Fluency, SteerOrder, Steered, Turn } from "../data/types";
 import { useHeading, useLoaded, useSettled } from "../hooks";
 import { Label } from "../parts/bars";
 import { Failure } from "../parts/state";
@@ -95,13 +95,13 @@ function Bench({ source, about, address }: PageProps) {
       {error ? <Failure words={error} /> : null}
       {result ? (
         <div class={`texts${busy ? " busy" : ""}`}>
-          <Text title="As the model is" prompt={prompt} words={result.texts.baseline} other={result.texts.steered} />
-          <Text title={told(result.turns)} prompt={prompt} words={result.texts.steered} other={result.texts.baseline} changed />
+          <Text title="As the model is" prompt={prompt} words={result.texts.baseline} other={result.texts.steered} fluency={result.texts.fluency.baseline} />
+          <Text title={told(result.turns)} prompt={prompt} words={result.texts.steered} other={result.texts.baseline} fluency={result.texts.fluency.steered} changed />
         </div>
       ) : (
         <p class="quiet">{busy ? "The model writes …" : "Type the beginning of a text."}</p>
       )}
-      <p class="note">Each feature’s decoder row is added to the stream at every position. One example is no evidence: what an intervention does in general has to be measured.</p>
+      <p class="note">Each feature’s decoder row is added to the stream at every position. Distinct-3 is the share of different runs of three tokens: a text that repeats itself has a low one, and is easy to predict. One example is no evidence: what an intervention does in general has to be measured, as <code>tomogram steer --toward</code> does.</p>
     </>
   );
 }
@@ -143,7 +143,7 @@ function Knob(props: { source: Source; latents: Family[]; turn: Turn; number: nu
   );
 }
 
-function Text(props: { title: string; prompt: string; words: string[]; other: string[]; changed?: boolean }) {
+function Text(props: { title: string; prompt: string; words: string[]; other: string[]; fluency: Fluency; changed?: boolean }) {
   const apart = props.words.findIndex((word, i) => word !== props.other[i]);
   const same = apart < 0 ? props.words.length : apart;
   return (
@@ -153,6 +153,9 @@ function Text(props: { title: string; prompt: string; words: string[]; other: st
         <span class="quiet"><bdi>{props.prompt}</bdi></span>
         <bdi>{props.words.slice(0, same).join("")}</bdi>
         <ins><bdi>{props.words.slice(same).join("")}</bdi></ins>
+      </p>
+      <p class="fluency">
+        {decimal(props.fluency.loss)} nats a token to the model as it is, distinct-3 {decimal(props.fluency.distinct)}
       </p>
     </section>
   );

@@ -13,8 +13,9 @@ export function Bar({ share, className = "" }: { share: number; className?: stri
   );
 }
 
+/** What a unit stands for. Most words of a model begin with a space, which only looks like a slip between quotes. */
 export function Label({ label }: { label: string | null }) {
-  return label ? <bdi>{label}</bdi> : <span class="unlabelled">no label</span>;
+  return label ? <bdi>{label.replaceAll("“ ", "“")}</bdi> : <span class="unlabelled">no label</span>;
 }
 
 /** A unit in a list of units: where it is, what it means, and one figure. */

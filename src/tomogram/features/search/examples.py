@@ -12,6 +12,7 @@ and Griffiths (2001), of all features that fire in every example the rarest wins
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -23,11 +24,39 @@ MISS = 0.05
 """Probability that a feature is silent in a sentence that shows what it stands for."""
 
 
+@dataclass(frozen=True, eq=False)
+class Background:
+    """What a family's units do over ordinary text, in the form that a search reads.
+
+    It depends on no sentence, so it is worked out once: a search of 100,000 units then adds up a
+    few numbers for each and looks closely only at the units that fire.
+
+    tokens: how long the text was.
+    """
+
+    silence: Float[np.ndarray, " units"]
+    """Log probability that a unit does not fire on a token."""
+    above: Int[np.ndarray, "units bins"]
+    """On how many tokens it fired in a histogram bin or a higher one."""
+    tokens: int
+
+    @classmethod
+    def of(cls, histogram: Int[np.ndarray, "units bins"], tokens: int) -> Background:
+        """From the firings of each unit by bin (`statistics.Statistics`)."""
+        above = np.cumsum(histogram[:, ::-1], axis=1, dtype=np.int32)[:, ::-1]
+        return cls(_silence(above[:, 0], tokens), above, tokens)
+
+
+def _silence(count: Int[np.ndarray, " n"], tokens: int) -> Float[np.ndarray, " n"]:
+    # One firing more than was seen, or a unit that fired once in all the text would win always.
+    rate = np.minimum((count.astype(np.float64) + 1) / (tokens + 1), 1 - 1e-9)
+    return np.log1p(-rate)
+
+
 def evidence(
     strongest: sparse.csr_array,
     lengths: Int[np.ndarray, " sentences"],
-    histogram: Int[np.ndarray, "units bins"],
-    tokens: int,
+    background: Background,
     *,
     miss: float = MISS,
 ) -> Float[np.ndarray, " units"]:
@@ -36,30 +65,28 @@ def evidence(
     Args:
         strongest: [sentences units], the largest activation of each unit in each sentence.
         lengths: tokens of each sentence.
-        histogram: firings of each unit by bin over ordinary text (`statistics.Statistics`).
-        tokens: how long that text was.
     """
-    strongest = sparse.csr_array(strongest)
-    units = histogram.shape[0]
-    # One firing more than was seen, or a unit that fired once in all the text would win always.
-    rate = np.minimum((histogram.sum(1) + 1) / (tokens + 1), 1.0)
-    silent = _within(rate[None, :], np.asarray(lengths)[:, None])
-    total: np.ndarray = np.log(miss / np.maximum(1 - silent, 1e-9)).clip(max=0).sum(0)
-    place, unit = strongest.nonzero()
-    activation = strongest[place, unit]
-    activation = np.asarray(activation).reshape(-1)
-    above = histogram[:, ::-1].cumsum(1)[:, ::-1]
-    stronger = (above[unit, bin_of(activation)] + 1) / (tokens + 1)
-    chance = _within(np.minimum(stronger, 1.0), np.asarray(lengths)[place])
+    firing = sparse.coo_array(strongest)
+    place, unit = firing.coords
+    activation = np.asarray(firing.data)
+    longs = np.asarray(lengths)
+    # Silent in a sentence of n tokens has the log probability n · silence.
+    total = np.zeros(len(background.silence))
+    for length, sentences in zip(*np.unique(longs, return_counts=True), strict=True):
+        total += sentences * _lost(background.silence, length, miss)
+    stronger = _silence(background.above[unit, bin_of(activation)], background.tokens)
+    chance = -np.expm1(longs[place] * stronger)
     gain = np.log((1 - miss) / np.maximum(chance, 1e-12))
-    lost = np.log(miss / np.maximum(1 - silent[place, unit], 1e-9)).clip(max=0)
-    return total + np.bincount(unit, gain - lost, minlength=units)
+    lost = _lost(background.silence[unit], longs[place], miss)
+    return total + np.bincount(unit, gain - lost, minlength=len(total))
 
 
-def _within(rate: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Probability that something of this rate a token happens within so many tokens."""
-    happens: np.ndarray = -np.expm1(length * np.log1p(-np.minimum(rate, 1 - 1e-9)))
-    return happens
+def _lost(
+    silence: Float[np.ndarray, " n"], length: Int[np.ndarray, " n"] | int, miss: float
+) -> Float[np.ndarray, " n"]:
+    """What a silent sentence of some length says, never more than 0."""
+    said: np.ndarray = np.log(miss) - np.maximum(length * silence, np.log(1e-9))
+    return np.minimum(said, 0.0, out=said)
 
 
 def ranked(scores: Float[np.ndarray, " units"], limit: int) -> Sequence[tuple[int, float]]:
