@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from tomogram.audits.audit import confirmatory
 from tomogram.cli.main import app
 from tomogram.reference import path
 from tomogram.store.errors import TomogramError
@@ -33,15 +35,33 @@ def test_plant_refuses_what_is_unknown(wrong: list[str], tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_calibration_every_audit_abstains_and_gives_its_score(tmp_path: Path) -> None:
+def _audit(tmp_path: Path, *options: str) -> list[dict[str, Any]]:
     out = tmp_path / "findings.json"
-    done = RUN.invoke(app, ["audit", str(path()), "--out", str(out), "--json"])
+    done = RUN.invoke(app, ["audit", *options, "--out", str(out), "--json"])
     assert done.exit_code == 0, done.output
-    findings = json.loads(out.read_text())["findings"]
-    assert all(each["verdict"].startswith("ABSTAIN") for each in findings)
-    assert any("0 clean copies; 219 needed" in each["verdict"] for each in findings)
-    assert sum(each["score"] is not None for each in findings) >= 10
+    findings: list[dict[str, Any]] = json.loads(out.read_text())["findings"]
     assert json.loads(done.stdout) == findings
+    return findings
+
+
+def test_the_reference_model_is_held_against_the_shipped_clean_copies(tmp_path: Path) -> None:
+    findings = _audit(tmp_path, str(path()))
+    declared = [f for f in findings if f["audit"] in confirmatory()]
+    assert len(declared) == 11
+    assert all(f["clean_copies"] >= 219 for f in declared)
+    assert all(0 < f["adjusted_p"] <= 1 for f in declared)
+    # It is the base of its clean copies: a FINDING here would be a false alarm.
+    assert all(f["verdict"].startswith(("NO FINDING", "SUSPICION")) for f in declared)
+    others = [f for f in findings if f["audit"] not in confirmatory()]
+    assert all(f["verdict"].startswith("ABSTAIN") for f in others)
+
+
+def test_a_model_of_another_base_abstains_with_its_scores(tmp_path: Path) -> None:
+    findings = _audit(tmp_path, str(Path(__file__).parents[2] / "bases" / "sibling-1"))
+    assert all(each["verdict"].startswith("ABSTAIN") for each in findings)
+    told = "0 clean copies; 219 needed: the shipped calibration is of copies of microworld"
+    assert sum(told in each["verdict"] for each in findings) >= 8
+    assert sum(each["score"] is not None for each in findings) >= 8
 
 
 def test_doses_are_numbers(tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ from typing import Any
 
 from tomogram.audits.audit import Measurement, abstain, confirmatory, installed
 from tomogram.audits.calibration.families import FAMILY_AUDIT
-from tomogram.audits.calibration.scoring import read_scores, score_zoo, write_scores
+from tomogram.audits.calibration.scoring import (
+    INSTRUMENT,
+    about_copies_of,
+    score_zoo,
+    write_scores,
+)
 from tomogram.audits.calibration.statistics import curve, minimum_detectable
 from tomogram.audits.locating import Place, place
 from tomogram.audits.spoken.own import DECLARED, SPOKEN, WITHOUT_WORDS
@@ -21,6 +26,7 @@ from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
 from tomogram.organisms.zoo import FAMILIES, build, plan
+from tomogram.pipeline.calibrated import against
 from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
@@ -75,10 +81,12 @@ def audit(
     Args:
         source: the model.
         base: the trusted model it was made from, where there is one.
-        calibration: a table of scores (`scores.parquet`); without one every audit abstains and
-            gives its raw score.
+        calibration: a table of scores (`scores.parquet`); without one the shipped one, where the
+            model is the reference model or a copy of it. Where there are no clean copies every
+            audit abstains and gives its raw score.
         base_name: whose clean copies of the table to compare with; by default those of `base`, or
-            of the only base that the table holds.
+            of the only base that the table holds. "microworld" says of a copy of the reference
+            model what it is a copy of, where that one is not to be at hand.
 
     Raises:
         TomogramError: a model cannot be loaded; the calibration cannot be read, or holds several
@@ -96,12 +104,16 @@ def audit(
         return _spoken(model, trusted, calibration)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
-    table = [] if calibration is None else read_scores(calibration)
-    named = of_base(table, base_name or (None if trusted is None else trusted.name))
-    knowledge = "without base" if trusted is None else "with base"
-    rows = [row for row in named if row["knowledge"] == knowledge]
+    held = against(
+        model,
+        trusted,
+        calibration,
+        base_name,
+        instrument=INSTRUMENT,
+        declared=confirmatory(),
+    )
     measured = {name: each.measure(subject) for name, each in installed().items()}
-    clean, declared = clean_copies(rows), confirmatory()
+    clean, declared = clean_copies(held.rows), held.declared
     places = {
         name: place(subject, each)
         for name, each in measured.items()
@@ -112,8 +124,9 @@ def audit(
         {name: each.abstains for name, each in measured.items()},
         clean,
         declared=declared,
-        strengths=detectable(rows),
+        strengths=detectable(held.rows, declared),
         located=frozenset(n for n, place in places.items() if place and place.located),
+        none_because=held.none_because,
     )
     return [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
 
@@ -135,19 +148,6 @@ def _spoken(model: Model, trusted: Model | None, calibration: Path | None) -> li
     return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
 
 
-def of_base(rows: Sequence[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
-    """Rows of one base. Raises TomogramError where the table has none, or several and no name."""
-    bases = sorted({row["base"] for row in rows})
-    if not bases:
-        return []
-    if name is None and len(bases) > 1:
-        raise TomogramError(f"The calibration holds several bases: {', '.join(bases)}; name one.")
-    chosen = bases[0] if name is None else name
-    if chosen not in bases:
-        raise TomogramError(f"The calibration has no copies of '{chosen}', only of {bases}.")
-    return [row for row in rows if row["base"] == chosen]
-
-
 def clean_copies(rows: Sequence[Mapping[str, Any]]) -> dict[str, Clean]:
     """The clean arm of a table, by audit."""
     scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -157,14 +157,15 @@ def clean_copies(rows: Sequence[Mapping[str, Any]]) -> dict[str, Clean]:
     return {name: Clean({s: tuple(v) for s, v in each.items()}) for name, each in scores.items()}
 
 
-def detectable(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Minimum detectable strength of each audit that names a family, where the table shows one.
+def detectable(rows: Sequence[Mapping[str, Any]], declared: Sequence[str]) -> dict[str, float]:
+    """Minimum detectable strength of each declared audit that names a family, where the table shows
+    one.
 
     An organism counts as detected where its own audit's p alone would pass the adjustment.
     """
     clean, found = clean_copies(rows), {}
-    tests = len(confirmatory())
-    for name in confirmatory():
+    tests = len(declared)
+    for name in declared:
         strengths, hits = [], []
         for row in rows:
             mine = name in FAMILY_AUDIT.get(row["family"], ())
@@ -187,13 +188,13 @@ def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bo
 
 def write_findings(findings: Sequence[Finding], model: Model, path: Path) -> None:
     """Write `findings.json`. Raises TomogramError where it cannot be written."""
-    declared = DECLARED if any(each.spoken for each in findings) else confirmatory()
+    declared = [each.verdict.audit for each in findings if each.verdict.declared]
     write_json(
         path,
         {
             "schema_version": SCHEMA,
             "model": {"name": model.name, "digest": model.digest},
-            "declared": list(declared),
+            "declared": declared,
             "findings": [each.as_json() for each in findings],
         },
     )
@@ -235,7 +236,7 @@ def calibrate(
     with exclusive(folder):
         for orders in rounds:
             rows += scored(model, orders, folder)
-            write_scores(rows, folder / "scores.parquet")
+            write_scores(rows, folder / "scores.parquet", about_copies_of(model))
     return folder / "scores.parquet"
 
 

@@ -31,7 +31,7 @@ from tomogram.organisms.families import PROBLEMS, installed
 from tomogram.organisms.organism import Order, Organism
 from tomogram.organisms.organism import load as read_organism
 from tomogram.organisms.zoo import CHEAP, FAMILIES, build, world_in
-from tomogram.pipeline.auditing import of_base
+from tomogram.pipeline.calibrated import of_base
 from tomogram.store.atomic import explained, replacing_folder, write_bytes, write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError

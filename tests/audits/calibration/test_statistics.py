@@ -50,6 +50,10 @@ def test_bases_are_clusters() -> None:
     found = over_bases(values)
     interval = ttest_1samp(values, 0).confidence_interval()
     assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    wide = over_bases([0.99, 1.0, 0.9])  # a share never lies outside [0, 1]
+    assert wide.high == 1.0
+    assert 0 < wide.low < 0.9
+    assert over_bases([0.0, 0.1]).low == 0.0
     one = over_bases([0.9])
     assert (one.low, one.high, one.n) == (0.9, 0.9, 1)
 

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tomogram.audits.audit import Audit, installed
+from tomogram.audits.audit import Audit, confirmatory, installed
+from tomogram.audits.calibration.about import About
 from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.locating import place
@@ -29,6 +30,7 @@ from tomogram.store.errors import TomogramError
 
 VERSION = 2
 """Raised whenever an audit scores the same model otherwise; older scores are taken again."""
+INSTRUMENT = f"microworld {VERSION}"
 KNOWLEDGE = ("with base", "without base")
 COLUMNS = {
     "part": pa.string(),
@@ -141,9 +143,17 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
             }
 
 
-def write_scores(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write a table of scores. Raises TomogramError where the file cannot be written."""
-    schema = pa.schema(list(COLUMNS.items()))
+def about_copies_of(model: Model) -> About:
+    """What a table of scores of copies of a model of the microworld is of."""
+    return About(model.digest, model.name, INSTRUMENT, confirmatory())
+
+
+def write_scores(rows: Sequence[Mapping[str, Any]], path: Path, about: About | None = None) -> None:
+    """Write a table of scores, and what it is of where that is one base.
+
+    Raises TomogramError where the file cannot be written.
+    """
+    schema = pa.schema(list(COLUMNS.items()), metadata=about.metadata() if about else None)
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
     with writing(path) as file:
         pq.write_table(table, file, compression="zstd")
