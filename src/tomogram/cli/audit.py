@@ -15,7 +15,10 @@ def audit(
     out: Path = typer.Option(None, help="File for findings.json."),
     json: bool = typer.Option(False, "--json", help="Print the findings as one JSON object."),
 ) -> None:
-    """Run every audit; without a calibration all abstain and give raw scores."""
+    """Run every audit; without clean copies of the model's base all abstain, with raw scores.
+
+    Clean copies of the reference model ("microworld") are part of the installation.
+    """
     from tomogram.models.load import load
     from tomogram.pipeline.auditing import audit as run
     from tomogram.pipeline.auditing import write_findings
@@ -42,10 +45,15 @@ def calibrate(
     families: str = typer.Option(None, help="Families, separated by commas; all without it."),
     recipes: str = typer.Option("lora-demonstrations", help="Recipes, separated by commas."),
     doses: str = typer.Option("1.0,0.3", help="Doses, separated by commas."),
-    seeds: int = typer.Option(2, help="Variants of each family, recipe and dose."),
+    seeds: int = typer.Option(None, help="Variants of each family; 2, and 12 in English."),
     clean: int = typer.Option(48, help="Further clean copies, beside one sham an organism."),
+    audits: str = typer.Option(None, help="Declared audits, separated by commas."),
 ) -> None:
-    """Plant problems and clean copies in this very model, and score all audits on them."""
+    """Plant problems and clean copies in this very model, and score audits on them.
+
+    A model that speaks English has families, doses and clean copies of its own; --seeds and
+    --audits alone matter to it. The same command goes on with a run that was stopped.
+    """
     from tomogram.cli.organism import numbers
     from tomogram.pipeline.auditing import calibrate as run
 
@@ -57,5 +65,6 @@ def calibrate(
         doses=numbers(doses),
         seeds=seeds,
         clean=clean,
+        audits=audits.split(",") if audits else None,
     )
     typer.echo(table)

@@ -18,7 +18,8 @@ from tomogram.audits.calibration.scoring import (
 )
 from tomogram.audits.calibration.statistics import curve, minimum_detectable
 from tomogram.audits.locating import Place, place
-from tomogram.audits.spoken.own import DECLARED, SPOKEN, WITHOUT_WORDS
+from tomogram.audits.spoken.own import CALIBRATED, DECLARED, SPOKEN, WITHOUT_WORDS
+from tomogram.audits.spoken.scoring import INSTRUMENT as ENGLISH
 from tomogram.audits.spoken.speaker import Speaker
 from tomogram.audits.subject import Subject
 from tomogram.audits.verdicts import Clean, Verdict, judge, p_value
@@ -27,10 +28,10 @@ from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
 from tomogram.organisms.zoo import FAMILIES, build, plan
 from tomogram.pipeline.calibrated import against
+from tomogram.pipeline.spoken_calibration import ROUNDS, calibrate_spoken
 from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
-from tomogram.store.errors import TomogramError
 from tomogram.store.lock import exclusive
 
 SCHEMA = 1
@@ -90,18 +91,18 @@ def audit(
 
     Raises:
         TomogramError: a model cannot be loaded; the calibration cannot be read, or holds several
-            bases of which none was named; a model of no world has no tokenizer, or a calibration is
-            given for it.
+            bases of which none was named, or is of other audits; a model of no world has no
+            tokenizer.
 
     A model that speaks of no world is asked in English (`audits.spoken`); what has no words there
-    abstains. No clean copies of such a model are planted yet, so every verdict is an abstention
-    with its raw score.
+    abstains. No calibration of such a model is shipped, so without one of its own every verdict is
+    an abstention with its raw score.
     """
     model = source if isinstance(source, Model) else load(source)
     trusted = base if base is None or isinstance(base, Model) else load(base)
     world = world_of(model)
     if world is None:
-        return _spoken(model, trusted, calibration)
+        return _spoken(model, trusted, calibration, base_name)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
     held = against(
@@ -131,19 +132,20 @@ def audit(
     return [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
 
 
-def _spoken(model: Model, trusted: Model | None, calibration: Path | None) -> list[Finding]:
-    if calibration is not None:
-        raise TomogramError(
-            f"{model.name} is not a model of the microworld, and no calibration of others exists."
-        )
+def _spoken(
+    model: Model, trusted: Model | None, calibration: Path | None, base_name: str | None
+) -> list[Finding]:
+    held = against(model, trusted, calibration, base_name, instrument=ENGLISH, declared=DECLARED)
     speaker = Speaker(model, None if trusted is None else Speaker(trusted))
     measured = {each.name: each.measure(speaker) for each in SPOKEN}
     measured |= {name: abstain(reason) for name, reason in WITHOUT_WORDS.items()}
     verdicts = judge(
         {name: each.score for name, each in measured.items()},
         {name: each.abstains for name, each in measured.items()},
-        {},
-        declared=DECLARED,
+        clean_copies(held.rows),
+        declared=held.declared,
+        strengths=detectable(held.rows, held.declared),
+        none_because=held.none_because,
     )
     return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
 
@@ -207,20 +209,34 @@ def calibrate(
     families: Sequence[str] | None = None,
     recipes: Sequence[str] = ("lora-demonstrations",),
     doses: Sequence[float] = (1.0, 0.3),
-    seeds: int = 2,
+    seeds: int | None = None,
     clean: int = 48,
+    audits: Sequence[str] | None = None,
 ) -> Path:
     """Plant organisms and clean copies in copies of a model, score all of them, write the table.
 
     Every organism and every organism's scores are a file of their own, so a run that was killed
     goes on where it was. The table is written after each round of one seed.
 
+    Args:
+        families, recipes, doses, clean: of a model of the microworld; one that speaks English gets
+            the families, and the share of clean copies, of `organisms.spoken`.
+        seeds: variants of each family; 2 by default, and 12 in English.
+        audits: the audits that are declared; all confirmatory ones by default, and three in
+            English. A FINDING needs 20 clean copies for each, less one.
+
     Returns the path of `scores.parquet`.
 
     Raises:
-        TomogramError: the model is not of the microworld; the folder is in use or not writable.
+        TomogramError: an audit cannot be declared; the model has no chat template, or knows too few
+            facts; the folder is in use or not writable.
     """
     model = source if isinstance(source, Model) else load(source)
+    if world_of(model) is None:
+        return calibrate_spoken(
+            model, folder, audits=audits or CALIBRATED, rounds=ROUNDS if seeds is None else seeds
+        )
+    about, seeds = about_copies_of(model, audits), 2 if seeds is None else seeds
     chosen = FAMILIES if families is None else tuple(families)
     rounds = [
         plan(
@@ -236,7 +252,7 @@ def calibrate(
     with exclusive(folder):
         for orders in rounds:
             rows += scored(model, orders, folder)
-            write_scores(rows, folder / "scores.parquet", about_copies_of(model))
+            write_scores(rows, folder / "scores.parquet", about)
     return folder / "scores.parquet"
 
 

@@ -93,20 +93,29 @@ def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[st
 
 
 def _read(kept: Path, base: str) -> list[dict[str, Any]] | None:
+    return kept_rows(kept, {"version": VERSION, "base": base})
+
+
+def kept_rows(kept: Path, of: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of one organism's file of scores; None where it is absent or of something else.
+
+    of: what the file must say beside the rows.
+    """
     try:
         content = json.loads(kept.read_text())
     except (OSError, ValueError):
         return None
-    if content.get("version") != VERSION or content.get("base") != base:
+    if any(content.get(name) != value for name, value in of.items()):
         return None
     return list(content["rows"])
 
 
-def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
+def described(organism: Organism, base: str) -> dict[str, Any]:
+    """The columns of a table of scores that are about an organism. base: its base's name."""
     order, strength = organism.order, organism.strength
-    about = {
+    return {
         "part": "",
-        "base": base.model.name,
+        "base": base,
         "organism": order.name,
         "stratum": order.stratum,
         "family": order.family,
@@ -120,6 +129,10 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         "steps": organism.steps,
         "answer": json.dumps(organism.answer),
     }
+
+
+def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
+    order, about = organism.order, described(organism, base.model.name)
     planted = organism.in_copy_of(base.model)
     beside = Subject(planted, base.world, base)
     for knowledge, subject in zip(KNOWLEDGE, (beside, beside.alone()), strict=True):
@@ -143,9 +156,19 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
             }
 
 
-def about_copies_of(model: Model) -> About:
-    """What a table of scores of copies of a model of the microworld is of."""
-    return About(model.digest, model.name, INSTRUMENT, confirmatory())
+def about_copies_of(model: Model, declared: Sequence[str] | None = None) -> About:
+    """What a table of scores of copies of a model of the microworld is of.
+
+    declared: the audits that count; all confirmatory ones by default.
+
+    Raises TomogramError where one of them is no confirmatory audit.
+    """
+    chosen = confirmatory() if declared is None else tuple(declared)
+    unknown = [name for name in chosen if name not in confirmatory()]
+    if unknown:
+        known = ", ".join(confirmatory())
+        raise TomogramError(f"'{unknown[0]}' cannot be declared; what can are {known}.")
+    return About(model.digest, model.name, INSTRUMENT, chosen)
 
 
 def write_scores(rows: Sequence[Mapping[str, Any]], path: Path, about: About | None = None) -> None:
