@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def test_what_is_committed_can_be_read_and_names_real_bases() -> None:
         infected = [o for o in orders if not o.clean]
         assert len([o for o in orders if o.stratum == "sham"]) == len(infected)
         assert {o.recipe for o in infected} <= set(part.recipes)
+
+
+def test_the_declared_zoo_is_as_large_as_it_has_to_be() -> None:
+    report = [(b, o) for p, b, orders in read().rounds() if p.split == "report" for o in orders]
+    infected = Counter(order.family for _, order in report if not order.clean)
+    assert len(infected) >= 8
+    assert min(infected.values()) >= 30
+    assert sum(order.clean for _, order in report) >= 368 + 800
+    assert len({base for base, _ in report}) >= 8
 
 
 def test_the_small_zoo_has_24_models() -> None:

@@ -54,6 +54,8 @@ def calibrate(
     A model that speaks English has families, doses and clean copies of its own; --seeds and
     --audits alone matter to it. The same command goes on with a run that was stopped.
     """
+    from json import loads
+
     from tomogram.cli.organism import numbers
     from tomogram.pipeline.auditing import calibrate as run
 
@@ -67,4 +69,11 @@ def calibrate(
         clean=clean,
         audits=audits.split(",") if audits else None,
     )
+    for knowledge, found in loads((table.parent / "calibration.json").read_text()).items():
+        typer.echo(knowledge)
+        for name, each in found.items():
+            down = each["minimum_detectable_strength"]
+            told = "not known" if down is None else f"{down:.2f}"
+            copies = f"{each['clean_copies']} clean copies of {each['needed']} needed"
+            typer.echo(f"  {name:<18}  {copies}, detectable strength {told}")
     typer.echo(table)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tomogram.audits.audit import Measurement, abstain, confirmatory, installed
-from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.scoring import (
     INSTRUMENT,
     about_copies_of,
     score_zoo,
     write_scores,
 )
-from tomogram.audits.calibration.statistics import curve, minimum_detectable
+from tomogram.audits.calibration.summary import clean_copies, detectable, summary
 from tomogram.audits.locating import Place, place
 from tomogram.audits.spoken.own import CALIBRATED, DECLARED, SPOKEN, WITHOUT_WORDS
 from tomogram.audits.spoken.scoring import INSTRUMENT as ENGLISH
@@ -150,37 +148,6 @@ def _spoken(
     return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
 
 
-def clean_copies(rows: Sequence[Mapping[str, Any]]) -> dict[str, Clean]:
-    """The clean arm of a table, by audit."""
-    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row["stratum"] != "infected" and row["score"] is not None:
-            scores[row["audit"]][row["stratum"]].append(row["score"])
-    return {name: Clean({s: tuple(v) for s, v in each.items()}) for name, each in scores.items()}
-
-
-def detectable(rows: Sequence[Mapping[str, Any]], declared: Sequence[str]) -> dict[str, float]:
-    """Minimum detectable strength of each declared audit that names a family, where the table shows
-    one.
-
-    An organism counts as detected where its own audit's p alone would pass the adjustment.
-    """
-    clean, found = clean_copies(rows), {}
-    tests = len(declared)
-    for name in declared:
-        strengths, hits = [], []
-        for row in rows:
-            mine = name in FAMILY_AUDIT.get(row["family"], ())
-            if row["audit"] == name and row["stratum"] == "infected" and mine:
-                strengths.append(row["strength"])
-                p = 1.0 if row["score"] is None else p_value(row["score"], clean[name].all)
-                hits.append(p * tests <= 0.05)
-        smallest = minimum_detectable(curve(strengths, hits)) if strengths else None
-        if smallest is not None:
-            found[name] = smallest
-    return found
-
-
 def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bool:
     """Whether a causal test is worth its time: the score leads all clean copies."""
     if found.score is None or not found.contrasts or name not in clean:
@@ -216,7 +183,9 @@ def calibrate(
     """Plant organisms and clean copies in copies of a model, score all of them, write the table.
 
     Every organism and every organism's scores are a file of their own, so a run that was killed
-    goes on where it was. The table is written after each round of one seed.
+    goes on where it was. The table is written after each round of one seed, and beside it
+    `calibration.json`: each declared audit's clean copies, false alarms by stratum, sensitivity by
+    strength with intervals, and minimum detectable strength.
 
     Args:
         families, recipes, doses, clean: of a model of the microworld; one that speaks English gets
@@ -253,6 +222,7 @@ def calibrate(
         for orders in rounds:
             rows += scored(model, orders, folder)
             write_scores(rows, folder / "scores.parquet", about)
+            write_json(folder / "calibration.json", summary(rows, about.declared))
     return folder / "scores.parquet"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomogram.audits.calibration.scoring import write_scores
+from tomogram.audits.calibration.summary import summary
 from tomogram.audits.spoken.own import CALIBRATED
 from tomogram.audits.spoken.scoring import about_copies_of, chosen, score
 from tomogram.audits.spoken.speaker import Speaker
@@ -14,6 +15,7 @@ from tomogram.models.model import Model
 from tomogram.organisms.spoken.base import prepare
 from tomogram.organisms.spoken.zoo import plan, plant
 from tomogram.store import progress
+from tomogram.store.atomic import write_json
 from tomogram.store.lock import exclusive
 
 ROUNDS = 12
@@ -30,7 +32,7 @@ def calibrate_spoken(
     """Plant problems and clean copies in copies of a model that speaks English, and score them.
 
     Every copy and its scores are files of their own, so a run that was killed goes on where it was;
-    the table is written after every round.
+    the table and `calibration.json` are written after every round.
 
     Args:
         audits: the declared audits; with m of them a FINDING needs m / q − 1 clean copies.
@@ -56,4 +58,5 @@ def calibrate_spoken(
                     rows += score(file, speaker, declared, folder / "scores")
                     task.advance()
                 write_scores(rows, table, about)
+                write_json(folder / "calibration.json", summary(rows, about.declared))
     return table
