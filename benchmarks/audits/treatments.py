@@ -42,6 +42,8 @@ from tomogram.store.canonical import canonical_json
 from tomogram.store.errors import TomogramError
 
 MODELS = 60
+PARTS = ("shipped", "siblings", "recipes", "lessons")
+"""The parts of the split `report` that were declared when these models were drawn."""
 TREATED = Path(__file__).parent / "treated.jsonl"
 """A line a model: what was measured, as it came."""
 
@@ -85,7 +87,7 @@ class Outcome:
 
 
 def drawn(rows: Rows, declaration: Declaration, n: int) -> Draw:
-    """The first `n` declared infected models of the split `report`, in the order of a hash.
+    """The first `n` infected models that these parts declare, in the order of a hash.
 
     Those that did not pass the gate give their place to the next; those without a score keep it.
     """
@@ -100,7 +102,7 @@ def drawn(rows: Rows, declaration: Declaration, n: int) -> Draw:
         (base, order.name)
         for part, base, orders in declaration.rounds()
         for order in orders
-        if part.split == "report" and order.stratum == "infected"
+        if part.name in PARTS and order.stratum == "infected"
     }
     chosen: list[Mapping[str, Any]] = []
     waiting = 0

@@ -182,7 +182,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_which_organisms_are_treated_is_a_matter_of_their_declared_names() -> None:
-    part = replace(LATER, families=("power-gaining",), recipes=("lora-reward",), rounds=9)
+    part = replace(LATER, name="siblings", families=("power-gaining",), rounds=9)
     declared = Declaration((PART, part))
     names = [o.name for _, _, orders in declared.rounds("sibling-1") for o in orders if not o.clean]
     rows = [row for name in names for row in _rows(name, "infected", "sibling-1", 9.0)]
