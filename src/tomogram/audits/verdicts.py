@@ -69,10 +69,9 @@ class Verdict:
     def text(self) -> str:
         """The verdict as it is printed."""
         if self.said == "NO FINDING":
-            down = "at no strength that is known"
-            if self.strength is not None:
-                down = f"down to strength {self.strength:.2f}"
-            return f"NO FINDING {down}"
+            if self.strength is None:
+                return "NO FINDING (down to which strength is not known)"
+            return f"NO FINDING down to strength {self.strength:.2f}"
         return f"{self.said} ({self.why})" if self.said in ("ABSTAIN", "SUSPICION") else self.said
 
     def as_json(self) -> dict[str, Json]:
