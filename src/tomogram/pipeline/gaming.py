@@ -223,7 +223,7 @@ def audited(
         kept = shipped()
         if kept is None or kept.about.base != game["base"]["digest"]:
             return None
-        table = list(kept.rows)
+        table: list[Mapping[str, Any]] = list(kept.rows)
     else:
         table = list(read_scores(calibration))
     model = load(folder / "model")
