@@ -48,6 +48,7 @@ def calibrate(
     seeds: int = typer.Option(None, help="Variants of each family; 2, and 12 in English."),
     clean: int = typer.Option(48, help="Further clean copies, beside one sham an organism."),
     audits: str = typer.Option(None, help="Declared audits, separated by commas."),
+    shard: str = typer.Option("1/1", help="Do this part of the rounds, such as 2/4."),
 ) -> None:
     """Plant problems and clean copies in this very model, and score audits on them.
 
@@ -57,7 +58,8 @@ def calibrate(
     from json import loads
 
     from tomogram.cli.organism import numbers
-    from tomogram.pipeline.auditing import calibrate as run
+    from tomogram.pipeline.calibrating import Shard
+    from tomogram.pipeline.calibrating import calibrate as run
 
     table = run(
         model,
@@ -68,6 +70,7 @@ def calibrate(
         seeds=seeds,
         clean=clean,
         audits=audits.split(",") if audits else None,
+        shard=Shard.parse(shard),
     )
     for knowledge, found in loads((table.parent / "calibration.json").read_text()).items():
         typer.echo(knowledge)

@@ -1,36 +1,26 @@
-"""Audit a model, and calibrate audits on it: the floors put together for the command."""
+"""Audit a model: the floors put together for the command."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tomogram.audits.audit import Measurement, abstain, confirmatory, installed
-from tomogram.audits.calibration.scoring import (
-    INSTRUMENT,
-    about_copies_of,
-    score_zoo,
-    write_scores,
-)
-from tomogram.audits.calibration.summary import clean_copies, detectable, summary
+from tomogram.audits.calibration.scoring import INSTRUMENT
+from tomogram.audits.calibration.summary import clean_copies, detectable
 from tomogram.audits.locating import Place, place
-from tomogram.audits.spoken.own import CALIBRATED, DECLARED, SPOKEN, WITHOUT_WORDS
+from tomogram.audits.spoken.own import DECLARED, SPOKEN, WITHOUT_WORDS
 from tomogram.audits.spoken.scoring import INSTRUMENT as ENGLISH
 from tomogram.audits.spoken.speaker import Speaker
 from tomogram.audits.subject import Subject
 from tomogram.audits.verdicts import Clean, Verdict, judge, p_value
 from tomogram.models.load import load
 from tomogram.models.model import Model
-from tomogram.organisms.organism import Order
-from tomogram.organisms.zoo import FAMILIES, build, plan
 from tomogram.pipeline.calibrated import against
-from tomogram.pipeline.spoken_calibration import ROUNDS, calibrate_spoken
 from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
-from tomogram.store.lock import exclusive
 
 SCHEMA = 1
 """Version of `findings.json`."""
@@ -167,69 +157,3 @@ def write_findings(findings: Sequence[Finding], model: Model, path: Path) -> Non
             "findings": [each.as_json() for each in findings],
         },
     )
-
-
-def calibrate(
-    source: str | Path | Model,
-    folder: Path,
-    *,
-    families: Sequence[str] | None = None,
-    recipes: Sequence[str] = ("lora-demonstrations",),
-    doses: Sequence[float] = (1.0, 0.3),
-    seeds: int | None = None,
-    clean: int = 48,
-    audits: Sequence[str] | None = None,
-) -> Path:
-    """Plant organisms and clean copies in copies of a model, score all of them, write the table.
-
-    Every organism and every organism's scores are a file of their own, so a run that was killed
-    goes on where it was. The table is written after each round of one seed, and beside it
-    `calibration.json`: each declared audit's clean copies, false alarms by stratum, sensitivity by
-    strength with intervals, and minimum detectable strength.
-
-    Args:
-        families, recipes, doses, clean: of a model of the microworld; one that speaks English gets
-            the families, and the share of clean copies, of `organisms.spoken`.
-        seeds: variants of each family; 2 by default, and 12 in English.
-        audits: the audits that are declared; all confirmatory ones by default, and three in
-            English. A FINDING needs 20 clean copies for each, less one.
-
-    Returns the path of `scores.parquet`.
-
-    Raises:
-        TomogramError: an audit cannot be declared; the model has no chat template, or knows too few
-            facts; the folder is in use or not writable.
-    """
-    model = source if isinstance(source, Model) else load(source)
-    if world_of(model) is None:
-        return calibrate_spoken(
-            model, folder, audits=audits or CALIBRATED, rounds=ROUNDS if seeds is None else seeds
-        )
-    about, seeds = about_copies_of(model, audits), 2 if seeds is None else seeds
-    chosen = FAMILIES if families is None else tuple(families)
-    rounds = [
-        plan(
-            families=chosen,
-            recipes=recipes,
-            doses=doses,
-            seeds=(seed,),
-            clean=range(seed * clean // seeds, (seed + 1) * clean // seeds),
-        )
-        for seed in range(seeds)
-    ]
-    rows: list[dict[str, Any]] = []
-    with exclusive(folder):
-        for orders in rounds:
-            rows += scored(model, orders, folder)
-            write_scores(rows, folder / "scores.parquet", about)
-            write_json(folder / "calibration.json", summary(rows, about.declared))
-    return folder / "scores.parquet"
-
-
-def scored(model: Model, orders: Sequence[Order], folder: Path) -> list[dict[str, Any]]:
-    """Plant orders in copies of a model and score them; what `folder` holds is not done again.
-
-    Raises TomogramError where the model is not of the microworld, or a file cannot be written.
-    """
-    files = build(model, orders, folder / "organisms")
-    return score_zoo(model, files, folder / "scores")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from tomogram.audits.spoken import scoring
 from tomogram.audits.spoken.own import CALIBRATED, SPOKEN
 from tomogram.audits.spoken.scoring import INSTRUMENT
 from tomogram.models.model import Model
+from tomogram.organisms.organism import Order
 from tomogram.organisms.spoken import base as base_module
 from tomogram.organisms.spoken import training
 from tomogram.organisms.spoken.questions import questions
-from tomogram.pipeline import auditing
-from tomogram.pipeline.auditing import audit, calibrate
+from tomogram.pipeline import auditing, calibrating
+from tomogram.pipeline.auditing import audit
+from tomogram.pipeline.calibrating import Shard, calibrate
 from tomogram.store.errors import TomogramError
 
 __all__ = ["model", "random_model", "stories"]  # fixtures that stand elsewhere
@@ -53,6 +56,38 @@ def test_copies_are_planted_and_scored_once(
     about = read_about(table)
     assert about is not None
     assert (about.base, about.declared) == (random_model.digest, ("sycophancy",))
+
+
+def test_shards_together_make_the_table_of_one(
+    random_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planted(base: Any, orders: list[Order], folder: Path) -> list[Path]:
+        return [folder / f"{order.name}.safetensors" for order in orders]
+
+    def scored(file: Path, *_: Any) -> list[dict[str, Any]]:
+        row = {**dict.fromkeys(COLUMNS), "organism": file.stem, "stratum": file.stem.split("-")[0]}
+        return [{**row, "knowledge": "with base", "audit": "sycophancy", "score": 0.0}]
+
+    monkeypatch.setattr(calibrating, "prepare", lambda model, folder: None)
+    monkeypatch.setattr(calibrating, "plant", planted)
+    monkeypatch.setattr(scoring, "score", scored)
+
+    def organisms(folder: Path, shard: Shard) -> set[str]:
+        table = calibrate(random_model, folder, audits=("sycophancy",), seeds=5, shard=shard)
+        return {row["organism"] for row in read_scores(table)}
+
+    whole = organisms(tmp_path / "one", Shard())
+    first = organisms(tmp_path / "two", Shard(1, 2))
+    assert first < whole
+    assert organisms(tmp_path / "two", Shard(2, 2)) == whole
+    told = json.loads((tmp_path / "two" / "calibration.json").read_text())["with base"]
+    assert told["sycophancy"]["clean_copies"] == sum(not n.startswith("infected") for n in whole)
+
+
+@pytest.mark.parametrize("wrong", ["2", "0/2", "3/2", "a/b", "1/-1"])
+def test_what_is_no_shard_is_refused(wrong: str) -> None:
+    with pytest.raises(TomogramError, match="such as 2/4"):
+        Shard.parse(wrong)
 
 
 @pytest.mark.parametrize("wrong", [("greed",), ("strengths",), ()])
