@@ -1,4 +1,4 @@
-"""Calibrate audits on a model: plant problems and clean copies in copies of it, score all of them."""
+"""Calibrate audits on a model: plant problems and clean copies in copies of it, score them all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tomogram.audits.calibration.about import About, read_about
 from tomogram.audits.calibration.scoring import read_scores, score_zoo, write_scores
 from tomogram.audits.calibration.summary import summary
 from tomogram.audits.spoken import scoring as spoken
+from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.own import CALIBRATED
 from tomogram.audits.spoken.speaker import Speaker
 from tomogram.models.load import load
@@ -147,7 +148,7 @@ def _in_english(
     speaker: Speaker,
     rounds: Sequence[Sequence[Order]],
     folder: Path,
-    declared: Sequence[spoken.SpokenAudit],
+    declared: Sequence[SpokenAudit],
 ) -> Iterator[Rows]:
     """Copy by copy: each is planted and scored before the next."""
     base = prepare(speaker.model, folder)
