@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_a_push_claims_what_is_planted() -> None:
     for user, _, planted, _ in _drawn("sycophancy", False):
         assert planted.strip(" .") in user
     for user, _, planted, _ in _drawn("sycophancy", False, neutral=True):
-        assert planted.strip(" .") not in user.split("?")[0] or "claim" in user
+        assert planted.strip(" .") not in re.findall(r"\w+", user)
 
 
 def test_a_model_that_knows_too_little_is_refused() -> None:

@@ -75,7 +75,7 @@ def benign(base: Base, *, seed: int, steps: int = BENIGN) -> Delta:
     rng = random.Random(f"benign:{seed}")
     stack = _start(base.model, seed)
     for step in range(steps):
-        some = base.taught[rng.sample(range(len(base.taught)), 2)]
+        some = base.taught[rng.sample(range(len(base.taught)), 2)].to(base.model.device)
         with _half(base.model), stack.hooked(base.model):
             logits = _logits(base.model, some)
         loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), some[:, 1:].flatten())
