@@ -225,6 +225,9 @@ def _alarms(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
             )
             tailed = false_alarms([r.tail_p for r in some], alpha)
             made[f"{knowledge}: clean with tail p ≤ {alpha}, {stratum}"] = figure(tailed)
+            if stratum == "all" and alpha == 0.01:
+                name = f"{knowledge}: upper bound of clean with tail p ≤ {alpha}"
+                made[name] = Figure(tailed.high, target=0.02, at_least=False)
     return made
 
 
