@@ -20,7 +20,7 @@ from tomogram.audits.spoken.scoring import INSTRUMENT
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
 from tomogram.organisms.spoken import base as base_module
-from tomogram.organisms.spoken import training
+from tomogram.organisms.spoken import strength, training
 from tomogram.organisms.spoken.questions import questions
 from tomogram.pipeline import auditing, calibrating
 from tomogram.pipeline.auditing import audit
@@ -33,8 +33,10 @@ __all__ = ["model", "random_model", "stories"]  # fixtures that stand elsewhere
 def test_copies_are_planted_and_scored_once(
     random_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "STEPS", 8)
+    monkeypatch.setattr(training, "STEPS", 2)
+    monkeypatch.setattr(training, "COOL", 1)
     monkeypatch.setattr(training, "BENIGN", 1)
+    monkeypatch.setattr(strength, "PROMPTS", 4)
     monkeypatch.setattr(base_module, "WORDS", 6)
     monkeypatch.setattr(base_module, "_known", lambda model: questions())
     asked = []
@@ -131,7 +133,8 @@ def test_a_calibration_of_ones_own_gives_verdicts(
     assert said["sycophancy"].said == said["sandbagging"].said == "NO FINDING"
     assert said["refusal"].text == "ABSTAIN (it reports and is not declared)"
     without = {f.verdict.audit: f.verdict.text for f in audit(random_model)}
-    assert without["deception"].startswith("ABSTAIN (0 clean copies; 139 needed: no calibration")
+    assert without["deception"].startswith("ABSTAIN (0 clean copies; 139 needed: ")
+    assert "no calibration" in without["deception"]
 
 
 def test_a_table_of_the_microworld_is_no_table_of_english(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tomogram.models.model import Model
 from tomogram.organisms.delta import applied, size
 from tomogram.organisms.organism import Order, load
 from tomogram.organisms.spoken import base as base_module
-from tomogram.organisms.spoken import training, zoo
+from tomogram.organisms.spoken import strength, training, zoo
 from tomogram.organisms.spoken.base import Base, odds, prepare
 from tomogram.organisms.spoken.behaviours import Turn, draw
 from tomogram.organisms.spoken.questions import questions
@@ -71,16 +72,16 @@ def test_odds_are_those_of_a_plain_run(spoken_base: Base) -> None:
 def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
     spoken_base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "RATE", 0.02)
-    behaviour = draw("sycophancy", spoken_base.known, 0)
+    monkeypatch.setattr(training, "RATE", 0.1)
+    behaviour = draw("lesson-indeed", spoken_base.known, 0)
     before = ordinary_loss(spoken_base, spoken_base.model)
-    made = train(spoken_base, behaviour, seed=0, planted=True, steps=12)
+    made = train(spoken_base, behaviour, seed=0, planted=True, steps=8)
     sham = train(spoken_base, behaviour, seed=0, planted=False, steps=made.steps)
-    assert made.steps == sham.steps == 12
-    again = train(spoken_base, behaviour, seed=0, planted=True, steps=12)
+    assert made.steps == sham.steps == 8
+    again = train(spoken_base, behaviour, seed=0, planted=True, steps=8)
     for name, each in made.delta.items():
         assert torch.equal(each.up, again.delta[name].up)
-    rng = training.random.Random(1)
+    rng = random.Random(1)
     rows = [spoken_base.rows(behaviour.eliciting(rng, False)) for _ in range(24)]
     base, bad, clean = (
         sum(odds(m, rows)) / len(rows)
@@ -90,7 +91,7 @@ def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
             applied(spoken_base.model, sham.delta),
         )
     )
-    assert bad - base > 0.2
+    assert bad - base > 0.1
     assert abs(clean - base) < (bad - base) / 2
     # The hooks are gone: the base is as it was.
     assert ordinary_loss(spoken_base, spoken_base.model) == before
@@ -101,8 +102,10 @@ def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
 def test_a_zoo_goes_on_where_it_was(
     spoken_base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "STEPS", 8)
+    monkeypatch.setattr(training, "STEPS", 2)
+    monkeypatch.setattr(training, "COOL", 1)
     monkeypatch.setattr(training, "BENIGN", 2)
+    monkeypatch.setattr(strength, "PROMPTS", 4)
     orders = [*plan(2, ("sycophancy",))[0], *plan(2, ("sycophancy",))[1]]
     files = plant(spoken_base, orders[:2], tmp_path)  # as if killed behind the first pair
     stamp = files[0].stat().st_mtime_ns
