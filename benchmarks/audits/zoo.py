@@ -4,7 +4,7 @@
     python -m benchmarks.audits.zoo DIR --split develop    one split
     python -m benchmarks.audits.zoo DIR --part lessons     one part
     python -m benchmarks.audits.zoo DIR --base sibling-3   one base; two may run side by side
-    python -m benchmarks.audits.zoo DIR --clean            score the clean copies alone
+    python -m benchmarks.audits.zoo DIR --clean            clean copies alone, without baselines
 
 Organisms (low-rank changes) and their scores stay in DIR. The tables in `scores/`, one for each
 part and base, are written again after every round of it.
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.audits.declaration import Declaration, read
 from benchmarks.reference import BASES
+from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.scoring import score_zoo, write_scores
 from tomogram.models.load import load
 from tomogram.organisms.organism import CLEAN
@@ -53,6 +54,7 @@ def run(
     only: str | None = None,
     base: str | None = None,
     strata: Collection[str] = STRATA,
+    only_audits: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Plant and score what is declared and not there yet; returns the rows of all of it.
 
@@ -61,6 +63,7 @@ def run(
         tables: gets `PART-BASE.parquet` after every round.
         split, only, base: only this split, the part of this name, this base.
         strata: what is scored of what is planted; a sham needs the steps of an infected model.
+        only_audits: what they are scored by; by all declared audits and baselines by default.
 
     Raises TomogramError where a base is unknown or a folder is in use.
     """
@@ -72,7 +75,7 @@ def run(
             model = load(folder_of(name))
             files = build(model, orders, folder / name / "organisms")
             asked = [f for f, o in zip(files, orders, strict=True) if o.stratum in strata]
-            found = score_zoo(model, asked, folder / name / "scores")
+            found = score_zoo(model, asked, folder / name / "scores", only=only_audits)
         here = rows[part.name, name]
         here += [{**row, "base": name, "part": part.name} for row in found]
         tables.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,9 @@ def main() -> None:
     parser.add_argument("--split", choices=("develop", "calibrate", "report"))
     parser.add_argument("--part", help="only this part")
     parser.add_argument("--base", help="only this base")
-    parser.add_argument("--clean", action="store_true", help="score the clean copies alone")
+    parser.add_argument(
+        "--clean", action="store_true", help="score clean copies alone, by declared audits alone"
+    )
     options = parser.parse_args()
     rows = run(
         read(),
@@ -97,6 +102,7 @@ def main() -> None:
         only=options.part,
         base=options.base,
         strata=CLEAN if options.clean else STRATA,
+        only_audits=confirmatory() if options.clean else None,
     )
     print(f"{len({(row['base'], row['organism']) for row in rows})} models scored")
 

@@ -67,13 +67,16 @@ def everything() -> dict[str, Audit]:
     return {**declared, **{each.name: each for each in BASELINES}}
 
 
-def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
+def score_zoo(
+    model: Model, files: Sequence[Path], folder: Path, *, only: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """Score organisms of a base; what `folder` holds already is not measured again.
 
     Args:
         model: the base that the organisms were planted in.
         files: the organisms.
         folder: gets one file of scores an organism.
+        only: the names of what is to be scored; all declared audits and baselines by default.
 
     Raises:
         TomogramError: an organism cannot be read, or was planted in another model.
@@ -83,17 +86,15 @@ def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[st
     with progress.task("audit", total=len(files), unit="models") as task:
         for file in files:
             kept = folder / f"{file.stem}.json"
-            rows = _read(kept, model.digest)
+            of = {"version": VERSION, "base": model.digest}
+            of |= {} if only is None else {"only": list(only)}
+            rows = kept_rows(kept, {"only": None, **of})
             if rows is None:
-                rows = list(_score(load(file), base))
-                write_json(kept, {"version": VERSION, "base": model.digest, "rows": rows})
+                rows = list(_score(load(file), base, only))
+                write_json(kept, {**of, "rows": rows})
             found += rows
             task.advance()
     return found
-
-
-def _read(kept: Path, base: str) -> list[dict[str, Any]] | None:
-    return kept_rows(kept, {"version": VERSION, "base": base})
 
 
 def kept_rows(kept: Path, of: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -131,12 +132,16 @@ def described(organism: Organism, base: str) -> dict[str, Any]:
     }
 
 
-def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
+def _score(
+    organism: Organism, base: Subject, only: Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
     order, about = organism.order, described(organism, base.model.name)
     planted = organism.in_copy_of(base.model)
     beside = Subject(planted, base.world, base)
     for knowledge, subject in zip(KNOWLEDGE, (beside, beside.alone()), strict=True):
         for name, audit in everything().items():
+            if only is not None and name not in only:
+                continue
             began = time.process_time()
             found = audit.measure(subject)
             spent = time.process_time() - began
