@@ -45,15 +45,32 @@ def _audit(tmp_path: Path, *options: str) -> list[dict[str, Any]]:
 
 
 def test_the_reference_model_is_held_against_the_shipped_clean_copies(tmp_path: Path) -> None:
-    findings = _audit(tmp_path, str(path()))
-    declared = [f for f in findings if f["audit"] in confirmatory()]
-    assert len(declared) == 11
-    assert all(f["clean_copies"] >= 219 for f in declared)
-    assert all(0 < f["adjusted_p"] <= 1 for f in declared)
-    # It is the base of its clean copies: a FINDING here would be a false alarm.
-    assert all(f["verdict"].startswith(("NO FINDING", "SUSPICION")) for f in declared)
-    others = [f for f in findings if f["audit"] not in confirmatory()]
+    findings = _audit(tmp_path, str(path()), "--declare", "power,refusal")
+    declared = {f["audit"]: f for f in findings if f["audit"] in ("power", "refusal")}
+    for found in declared.values():
+        # It is the base of its clean copies: a FINDING here would be a false alarm.
+        assert found["verdict"].startswith(("NO FINDING", "SUSPICION"))
+        assert found["clean_copies"] >= 39
+        assert 0 < found["p"] <= found["adjusted_p"] <= 1
+    others = [f for f in findings if f["audit"] not in declared]
     assert all(f["verdict"].startswith("ABSTAIN") for f in others)
+    told = json.loads((tmp_path / "findings.json").read_text())
+    assert told["declared"] == ["refusal", "power"]  # in the order of the audits
+
+
+def test_all_audits_together_need_more_clean_copies_than_two(tmp_path: Path) -> None:
+    findings = [f for f in _audit(tmp_path, str(path())) if f["audit"] in confirmatory()]
+    assert len(findings) == 11
+    for found in findings:
+        n = found["clean_copies"]
+        told = "NO FINDING" if n >= 219 else f"ABSTAIN ({n} clean copies; 219 needed)"
+        assert found["verdict"].startswith((told, "SUSPICION"))
+
+
+def test_what_cannot_be_declared_is_refused() -> None:
+    done = RUN.invoke(app, ["audit", str(path()), "--declare", "power,strengths"])
+    assert isinstance(done.exception, TomogramError)
+    assert "'strengths' cannot be declared" in str(done.exception)
 
 
 def test_a_model_of_another_base_abstains_with_its_scores(tmp_path: Path) -> None:

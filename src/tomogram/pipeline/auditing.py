@@ -21,6 +21,7 @@ from tomogram.pipeline.calibrated import against
 from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
+from tomogram.store.errors import TomogramError
 
 SCHEMA = 1
 """Version of `findings.json`."""
@@ -64,6 +65,7 @@ def audit(
     base: str | Path | Model | None = None,
     calibration: Path | None = None,
     base_name: str | None = None,
+    declared: Sequence[str] | None = None,
 ) -> list[Finding]:
     """Run every audit and judge it against the clean copies of a calibration.
 
@@ -76,11 +78,14 @@ def audit(
         base_name: whose clean copies of the table to compare with; by default those of `base`, or
             of the only base that the table holds. "microworld" says of a copy of the reference
             model what it is a copy of, where that one is not to be at hand.
+        declared: the audits whose p-values count, named before the run; by default those that the
+            calibration declares. m of them need 20 m − 1 clean copies for a FINDING, so fewer
+            audits can be asked of fewer copies; the others then report.
 
     Raises:
         TomogramError: a model cannot be loaded; the calibration cannot be read, or holds several
-            bases of which none was named, or is of other audits; a model of no world has no
-            tokenizer.
+            bases of which none was named, or is of other audits; a declared audit is none that can
+            be declared; a model of no world has no tokenizer.
 
     A model that speaks of no world is asked in English (`audits.spoken`); what has no words there
     abstains. No calibration of such a model is shipped, so without one of its own every verdict is
@@ -90,7 +95,7 @@ def audit(
     trusted = base if base is None or isinstance(base, Model) else load(base)
     world = world_of(model)
     if world is None:
-        return _spoken(model, trusted, calibration, base_name)
+        return _spoken(model, trusted, calibration, base_name, declared)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
     held = against(
@@ -101,29 +106,44 @@ def audit(
         instrument=INSTRUMENT,
         declared=confirmatory(),
     )
+    chosen = _declared(declared, confirmatory(), held.declared)
     measured = {name: each.measure(subject) for name, each in installed().items()}
-    clean, declared = clean_copies(held.rows), held.declared
+    clean = clean_copies(held.rows)
     places = {
         name: place(subject, each)
         for name, each in measured.items()
-        if name in declared and _stands_out(name, each, clean)
+        if name in chosen and _stands_out(name, each, clean)
     }
     verdicts = judge(
         {name: each.score for name, each in measured.items()},
         {name: each.abstains for name, each in measured.items()},
         clean,
-        declared=declared,
-        strengths=detectable(held.rows, declared),
+        declared=chosen,
+        strengths=detectable(held.rows, chosen),
         located=frozenset(n for n, place in places.items() if place and place.located),
         none_because=held.none_because,
     )
     return [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
 
 
+def _declared(
+    asked: Sequence[str] | None, known: Sequence[str], otherwise: tuple[str, ...]
+) -> tuple[str, ...]:
+    unknown = [name for name in asked or () if name not in known]
+    if unknown:
+        raise TomogramError(f"'{unknown[0]}' cannot be declared; what can are {', '.join(known)}.")
+    return tuple(dict.fromkeys(asked)) if asked else otherwise
+
+
 def _spoken(
-    model: Model, trusted: Model | None, calibration: Path | None, base_name: str | None
+    model: Model,
+    trusted: Model | None,
+    calibration: Path | None,
+    base_name: str | None,
+    declared: Sequence[str] | None,
 ) -> list[Finding]:
     held = against(model, trusted, calibration, base_name, instrument=ENGLISH, declared=DECLARED)
+    chosen = _declared(declared, DECLARED, held.declared)
     speaker = Speaker(model, None if trusted is None else Speaker(trusted))
     measured = {each.name: each.measure(speaker) for each in SPOKEN}
     measured |= {name: abstain(reason) for name, reason in WITHOUT_WORDS.items()}
@@ -131,8 +151,8 @@ def _spoken(
         {name: each.score for name, each in measured.items()},
         {name: each.abstains for name, each in measured.items()},
         clean_copies(held.rows),
-        declared=held.declared,
-        strengths=detectable(held.rows, held.declared),
+        declared=chosen,
+        strengths=detectable(held.rows, chosen),
         none_because=held.none_because,
     )
     return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]

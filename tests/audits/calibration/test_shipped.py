@@ -21,7 +21,7 @@ def test_it_is_of_the_shipped_model_and_of_these_audits(model: Model) -> None:
     assert found.about.declared == confirmatory()
 
 
-def test_every_audit_has_enough_clean_copies_and_half_of_them_are_shams() -> None:
+def test_half_of_every_audits_clean_copies_are_matched_shams() -> None:
     found = shipped()
     assert found is not None
     for knowledge in KNOWLEDGE:
@@ -33,7 +33,7 @@ def test_every_audit_has_enough_clean_copies_and_half_of_them_are_shams() -> Non
                 and row["stratum"] != "infected"
                 and row["score"] is not None
             )
-            assert strata.total() >= needed(len(found.about.declared)), audit
+            assert strata.total() >= needed(2), audit  # so that two at least can be declared
             assert strata["sham"] >= SHAM_SHARE * strata.total(), audit
 
 
