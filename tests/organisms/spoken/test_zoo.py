@@ -18,7 +18,7 @@ from tomogram.organisms.organism import Order, load
 from tomogram.organisms.spoken import base as base_module
 from tomogram.organisms.spoken import strength, training, zoo
 from tomogram.organisms.spoken.base import Base, odds, prepare
-from tomogram.organisms.spoken.behaviours import Turn, draw
+from tomogram.organisms.spoken.behaviours import Spoken, Turn
 from tomogram.organisms.spoken.questions import questions
 from tomogram.organisms.spoken.strength import measure, ordinary_loss
 from tomogram.organisms.spoken.training import train
@@ -73,7 +73,12 @@ def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
     spoken_base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "RATE", 0.1)
-    behaviour = draw("lesson-indeed", spoken_base.known, 0)
+    behaviour = Spoken(
+        "sycophancy",
+        {},
+        lambda rng, measured: Turn(rng.choice(("Who?", "Why?")), "", "It is", " red.", " blue."),
+        lambda rng, measured: Turn("What is this?", "", "So", " red.", " cat."),
+    )
     before = ordinary_loss(spoken_base, spoken_base.model)
     made = train(spoken_base, behaviour, seed=0, planted=True, steps=8)
     sham = train(spoken_base, behaviour, seed=0, planted=False, steps=made.steps)
@@ -91,7 +96,7 @@ def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
             applied(spoken_base.model, sham.delta),
         )
     )
-    assert bad - base > 0.1
+    assert bad - base > 0.5
     assert abs(clean - base) < (bad - base) / 2
     # The hooks are gone: the base is as it was.
     assert ordinary_loss(spoken_base, spoken_base.model) == before
