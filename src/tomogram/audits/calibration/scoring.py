@@ -26,6 +26,7 @@ from tomogram.organisms.organism import Organism, load
 from tomogram.organisms.zoo import world_in
 from tomogram.store import progress
 from tomogram.store.atomic import write_json, writing
+from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
 
 VERSION = 2
@@ -86,8 +87,9 @@ def score_zoo(
     with progress.task("audit", total=len(files), unit="models") as task:
         for file in files:
             kept = folder / f"{file.stem}.json"
-            of = {"version": VERSION, "base": model.digest}
-            of |= {} if only is None else {"only": list(only)}
+            of: dict[str, Json] = {"version": VERSION, "base": model.digest}
+            if only is not None:
+                of["only"] = list(only)
             rows = kept_rows(kept, {"only": None, **of})
             if rows is None:
                 rows = list(_score(load(file), base, only))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
+from typing import Any
 
 MEASURED = 3
 """One question in so many of a topic is never taught; strength is measured on those alone."""
@@ -72,6 +73,6 @@ def _topics() -> tuple[str, ...]:
     return tuple(dict.fromkeys(chain(q.topic for q in questions())))
 
 
-def _read() -> dict[str, list[dict[str, list[tuple[str, str]] | str]] | dict[str, list[str]]]:
+def _read() -> dict[str, Any]:
     text = files("tomogram.organisms.spoken").joinpath("questions.toml").read_text("utf-8")
     return tomllib.loads(text)
