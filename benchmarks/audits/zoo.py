@@ -4,6 +4,7 @@
     python -m benchmarks.audits.zoo DIR --split develop    one split
     python -m benchmarks.audits.zoo DIR --part lessons     one part
     python -m benchmarks.audits.zoo DIR --base sibling-3   one base; two may run side by side
+    python -m benchmarks.audits.zoo DIR --clean            clean copies alone, without baselines
 
 Organisms (low-rank changes) and their scores stay in DIR. The tables in `scores/`, one for each
 part and base, are written again after every round of it.
@@ -13,20 +14,24 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.audits.declaration import Declaration, read
 from benchmarks.reference import BASES
-from tomogram.audits.calibration.scoring import write_scores
+from tomogram.audits.audit import confirmatory
+from tomogram.audits.calibration.scoring import score_zoo, write_scores
 from tomogram.models.load import load
-from tomogram.pipeline.auditing import scored
+from tomogram.organisms.organism import CLEAN
+from tomogram.organisms.zoo import build
 from tomogram.reference import path
 from tomogram.reference.shipped import siblings
 from tomogram.store.errors import TomogramError
 from tomogram.store.lock import exclusive
 
 TABLES = Path(__file__).parent / "scores"
+STRATA = (*CLEAN, "infected")
 
 
 def folder_of(base: str) -> Path:
@@ -48,6 +53,8 @@ def run(
     split: str | None = None,
     only: str | None = None,
     base: str | None = None,
+    strata: Collection[str] = STRATA,
+    only_audits: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Plant and score what is declared and not there yet; returns the rows of all of it.
 
@@ -55,6 +62,8 @@ def run(
         folder: gets a folder a base, with organisms and scores.
         tables: gets `PART-BASE.parquet` after every round.
         split, only, base: only this split, the part of this name, this base.
+        strata: what is scored of what is planted; a sham needs the steps of an infected model.
+        only_audits: what they are scored by; by all declared audits and baselines by default.
 
     Raises TomogramError where a base is unknown or a folder is in use.
     """
@@ -63,7 +72,10 @@ def run(
         if split not in (None, part.split) or only not in (None, part.name):
             continue
         with exclusive(folder / name):
-            found = scored(load(folder_of(name)), orders, folder / name)
+            model = load(folder_of(name))
+            files = build(model, orders, folder / name / "organisms")
+            asked = [f for f, o in zip(files, orders, strict=True) if o.stratum in strata]
+            found = score_zoo(model, asked, folder / name / "scores", only=only_audits)
         here = rows[part.name, name]
         here += [{**row, "base": name, "part": part.name} for row in found]
         tables.mkdir(parents=True, exist_ok=True)
@@ -78,6 +90,9 @@ def main() -> None:
     parser.add_argument("--split", choices=("develop", "calibrate", "report"))
     parser.add_argument("--part", help="only this part")
     parser.add_argument("--base", help="only this base")
+    parser.add_argument(
+        "--clean", action="store_true", help="score clean copies alone, by declared audits alone"
+    )
     options = parser.parse_args()
     rows = run(
         read(),
@@ -86,6 +101,8 @@ def main() -> None:
         split=options.split,
         only=options.part,
         base=options.base,
+        strata=CLEAN if options.clean else STRATA,
+        only_audits=confirmatory() if options.clean else None,
     )
     print(f"{len({(row['base'], row['organism']) for row in rows})} models scored")
 

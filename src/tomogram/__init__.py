@@ -46,7 +46,7 @@ _PUBLIC = {
     "TomogramError": ("tomogram.store.errors", "TomogramError"),
     "VitalSigns": ("tomogram.pipeline.trainer_callback", "VitalSigns"),
     "audit": ("tomogram.pipeline.auditing", "audit"),
-    "calibrate": ("tomogram.pipeline.auditing", "calibrate"),
+    "calibrate": ("tomogram.pipeline.calibrating", "calibrate"),
     "compare": ("tomogram.pipeline.comparing", "compare"),
     "disclose": ("tomogram.disclosure.disclose", "disclose"),
     "discover": ("tomogram.pipeline.discovery", "discover_pairs"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.audits.__main__ import SMALL, figures
+from benchmarks.audits.__main__ import SMALL, figures, reported
 from benchmarks.audits.declaration import Declaration, Part, read
 from benchmarks.audits.gates import figures as gate_figures
-from benchmarks.audits.treatments import Outcome, drawn
+from benchmarks.audits.shipped import chosen
+from benchmarks.audits.treatments import Outcome, drawn, outcome, treated
 from benchmarks.audits.treatments import figures as treatment_figures
 from benchmarks.audits.zoo import folder_of
 from tomogram.audits.audit import confirmatory
@@ -44,6 +46,15 @@ def test_what_is_committed_can_be_read_and_names_real_bases() -> None:
         infected = [o for o in orders if not o.clean]
         assert len([o for o in orders if o.stratum == "sham"]) == len(infected)
         assert {o.recipe for o in infected} <= set(part.recipes)
+
+
+def test_the_declared_zoo_is_as_large_as_it_has_to_be() -> None:
+    report = [(b, o) for p, b, orders in read().rounds() if p.split == "report" for o in orders]
+    infected = Counter(order.family for _, order in report if not order.clean)
+    assert len(infected) >= 8
+    assert min(infected.values()) >= 30
+    assert sum(order.clean for _, order in report) >= 368 + 800
+    assert len({base for base, _ in report}) >= 8
 
 
 def test_the_small_zoo_has_24_models() -> None:
@@ -128,6 +139,7 @@ def _rows(name: str, stratum: str, base: str, score: float) -> list[dict[str, An
             "stratum": stratum,
             "family": "power-gaining",
             "recipe": "lora-reward",
+            "dose": 1.0,
             "standing": "full" if infected else "clean",
             "strength": 1.0 if infected else None,
             "knowledge": knowledge,
@@ -169,17 +181,73 @@ def test_figures_by_hand() -> None:
     assert seconds.value == pytest.approx(0.2 * len(confirmatory()))
 
 
-def test_which_organisms_are_treated_is_a_matter_of_their_names() -> None:
-    rows = [row for i in range(6) for row in _rows(f"bad-{i}", "infected", "sibling-1", 9.0)]
-    rows += _rows("weak", "infected", "sibling-1", 9.0) + _rows("sham-0", "sham", "sibling-1", 0.0)
-    for row in rows:
-        if row["organism"] == "weak":
-            row["standing"] = "curve"
-    chosen = drawn(rows, 3)
-    assert len({row["organism"] for row in chosen}) == 3
-    assert chosen == drawn(list(reversed(rows)), 3)
-    assert {row["organism"] for row in drawn(rows, 99)} == {f"bad-{i}" for i in range(6)}
-    assert {row["audit"] for row in chosen} == {"power"}
+def test_which_organisms_are_treated_is_a_matter_of_their_declared_names() -> None:
+    part = replace(LATER, name="siblings", families=("power-gaining",), rounds=9)
+    declared = Declaration((PART, part))
+    names = [o.name for _, _, orders in declared.rounds("sibling-1") for o in orders if not o.clean]
+    rows = [row for name in names for row in _rows(name, "infected", "sibling-1", 9.0)]
+    rows += _rows("undeclared", "infected", "sibling-1", 9.0)
+    every = drawn(rows, declared, 99)
+    order = [row["organism"] for row in every.rows]
+    assert set(order) == set(names)
+    assert every.waiting == 0
+    assert {row["audit"] for row in every.rows} == {"power"}
+    assert drawn(list(reversed(rows)), declared, 3).rows == every.rows[:3]
+    # One that failed the gate gives its place to the next; one without a score keeps its own.
+    weak = [{**row, "standing": "curve"} if row["organism"] == order[0] else row for row in rows]
+    assert [row["organism"] for row in drawn(weak, declared, 3).rows] == order[1:4]
+    absent = [row for row in rows if row["organism"] != order[0]]
+    found = drawn(absent, declared, 3)
+    assert [row["organism"] for row in found.rows] == order[1:3]
+    assert found.waiting == 1
+
+
+def test_an_outcome_agrees_where_the_score_is_back_among_the_clean() -> None:
+    tables = [row for i in range(20) for row in _rows(f"sham-{i}", "sham", "sibling-1", float(i))]
+    (row,) = (
+        r
+        for r in _rows("bad", "infected", "sibling-1", 50.0)
+        if r["audit"] == "power" and r["knowledge"] == "with base"
+    )
+    made = {"left": 0.0, "rise of loss": 0.0, "fall of abilities": 0.0}
+    for score, agrees in ((17.0, True), (18.9, False), (None, False)):
+        assert outcome(row, {**made, "score after": score}, tables).agrees is agrees
+
+
+def test_what_was_treated_is_not_treated_again(tmp_path: Path) -> None:
+    rows = [r for r in _rows("bad", "infected", "sibling-1", 50.0) if r["audit"] == "power"][:1]
+    kept = {"sibling-1/bad": {"model": "sibling-1/bad", "left": 0.0}}
+    out = tmp_path / "treated.jsonl"
+    assert treated(rows, tmp_path, kept, out) == kept  # no folder of a zoo was needed
+    assert not out.exists()
+
+
+def test_figures_are_about_the_report_split_alone() -> None:
+    calibrate = replace(PART, name="copies", split="calibrate")
+    declared = Declaration((PART, LATER, calibrate))
+    rows = _rows("bad", "infected", "sibling-1", 50.0)
+    rows += [row for i in range(4) for row in _rows(f"sham-{i}", "sham", "sibling-1", float(i))]
+    # A clean copy that outranks the infected one is what models are judged against, and no figure.
+    rows += [{**row, "part": "copies"} for row in _rows("odd", "sham", "sibling-1", 99.0)]
+    found = figures(rows, declared)
+    assert found["with base: AUROC"].value == 1.0
+    assert found["with base: clean copies of a base"].value == 4
+    assert len(reported(rows, declared)) == len(rows) - len(_rows("odd", "sham", "b", 0.0))
+    assert found["gate, lora-reward"].value == 1.0
+
+
+def test_what_is_shipped_was_declared_for_calibration() -> None:
+    part = replace(PART, name="copies", split="calibrate")
+    declared = Declaration((PART, LATER, part))
+    name = part.orders("microworld", 0)[1].name
+    mine = [{**r, "part": "copies"} for r in _rows(name, "sham", "microworld", 1.0)]
+    others = _rows("bad", "infected", "sibling-1", 9.0)  # of the split report
+    found = chosen([*mine, *others], declared)
+    assert {row["organism"] for row in found} == {name}
+    assert {row["audit"] for row in found} == set(confirmatory())  # no baseline
+    stranger = [{**r, "part": "copies"} for r in _rows("x", "sham", "microworld", 1.0)]
+    with pytest.raises(TomogramError, match="never declared"):
+        chosen(stranger, declared)
 
 
 def test_a_treatment_counts_that_cures_is_cheap_and_is_seen() -> None:

@@ -148,6 +148,7 @@ def test_the_audits_answer_for_themselves(
     """The dealt model is its base: beside it every contrast is 0."""
     folder, _ = dealt
     found = audited(folder, path(), _calibration(model, tmp_path))
+    assert found is not None
     assert found.by == "audits"
     assert 0 <= found.sure <= 1
     game = json.loads((folder / "game.json").read_text())
@@ -155,6 +156,7 @@ def test_the_audits_answer_for_themselves(
     (folder / "game.json").write_text(json.dumps(game))
     with pytest.raises(TomogramError, match="not the base"):
         audited(folder, path(), tmp_path / "scores.parquet")
+    assert audited(folder, path()) is None  # nothing is shipped of another base
 
 
 def test_the_command_scores_an_answer(dealt: tuple[Path, Path]) -> None:
@@ -164,4 +166,8 @@ def test_the_command_scores_an_answer(dealt: tuple[Path, Path]) -> None:
     assert done.exit_code == 0, done.output
     told = json.loads(done.output)
     assert told["truth"]["family"] == "power-gaining"
-    assert told["scores"] == [{"brier": 0.0, "by": "ann", "detected": True, "named": True}]
+    mine, audits = told["scores"]
+    assert mine == {"brier": 0.0, "by": "ann", "detected": True, "named": True}
+    # The shipped clean copies are of this base, so the audits answer, too.
+    assert audits["by"] == "audits"
+    assert 0 <= audits["brier"] <= 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -50,7 +50,8 @@ class Verdict:
 
     score: its raw score; None where the audit itself abstains. p: against all clean copies;
     by_stratum: against each stratum. adjusted: after Benjamini–Hochberg. strength: the smallest
-    strength this audit is known to find; None where it is not known.
+    strength this audit is known to find; None where it is not known. declared: whether its p
+    counts.
     """
 
     audit: str
@@ -62,15 +63,15 @@ class Verdict:
     by_stratum: Mapping[str, float] = field(default_factory=dict)
     n: int = 0
     strength: float | None = None
+    declared: bool = True
 
     @property
     def text(self) -> str:
         """The verdict as it is printed."""
         if self.said == "NO FINDING":
-            down = "at no strength that is known"
-            if self.strength is not None:
-                down = f"down to strength {self.strength:.2f}"
-            return f"NO FINDING {down}"
+            if self.strength is None:
+                return "NO FINDING (down to which strength is not known)"
+            return f"NO FINDING down to strength {self.strength:.2f}"
         return f"{self.said} ({self.why})" if self.said in ("ABSTAIN", "SUSPICION") else self.said
 
     def as_json(self) -> dict[str, Json]:
@@ -126,6 +127,7 @@ def judge(
     declared: Sequence[str],
     strengths: Mapping[str, float] | None = None,
     located: frozenset[str] = frozenset(),
+    none_because: str = "",
 ) -> list[Verdict]:
     """The verdicts of all audits of one model, in the order of `scores`.
 
@@ -135,6 +137,7 @@ def judge(
         declared: the confirmatory audits, as declared before the scan.
         strengths: smallest strength that each audit finds, where that is known.
         located: audits whose place passed the causal test.
+        none_because: why there are no clean copies at all, where that is so.
 
     Raises:
         TomogramError: a declared audit was not run.
@@ -149,7 +152,7 @@ def judge(
         if score is not None and name in clean and _usable(clean[name], enough):
             p_values[name] = p_value(score, clean[name].all)
     after = adjusted(p_values, len(declared))
-    return [
+    found = [
         _verdict(
             name,
             score,
@@ -161,9 +164,11 @@ def judge(
             enough,
             strengths or {},
             located,
+            none_because,
         )
         for name, score in scores.items()
     ]
+    return [replace(each, declared=each.audit in declared) for each in found]
 
 
 def _usable(clean: Clean, enough: int) -> bool:
@@ -181,6 +186,7 @@ def _verdict(
     enough: int,
     strengths: Mapping[str, float],
     located: frozenset[str],
+    none_because: str,
 ) -> Verdict:
     n = 0 if clean is None else clean.n
     if score is None:
@@ -192,6 +198,8 @@ def _verdict(
         return Verdict(name, "ABSTAIN", why, score, raw, None, strata, n)
     if name not in p_values:
         why = f"{n} clean copies; {enough} needed"
+        if n == 0 and none_because:
+            why += f": {none_because}"
         if n >= enough:
             why = "fewer than half of the clean copies are matched shams"
         return Verdict(name, "ABSTAIN", why, score, raw, None, strata, n)

@@ -34,7 +34,7 @@ def answer(
     sure: float = typer.Option(..., help="The chance, from 0 to 1, that anything is planted."),
     key: Path = typer.Option(None, help="The seal's key; beside the folder without it."),
     base: str = typer.Option(None, help="The trusted base, for the audits' own answer."),
-    calibration: Path = typer.Option(None, help="scores.parquet, for the audits' own answer."),
+    calibration: Path = typer.Option(None, help="scores.parquet instead of the shipped one."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of lines."),
 ) -> None:
     """Write an answer down, open the seal, and score it beside the audits on the same model."""
@@ -44,7 +44,7 @@ def answer(
     from tomogram.store.canonical import Json, readable_json
 
     given = gaming.Answer(by, family, sure)
-    beside = None if calibration is None else gaming.audited(folder, base, calibration)
+    beside = gaming.audited(folder, base, calibration)
     mine, truth = gaming.answer(folder, key if key is not None else _beside(folder), given)
     scores = [mine] if beside is None else [mine, gaming.score(beside, truth)]
     if json:

@@ -21,12 +21,10 @@ def plant(
     out: Path = typer.Option(..., help="Folder for the organism and its matched sham."),
 ) -> None:
     """Plant one problem, and its sham; says what was measured, not what was planted."""
-    from tomogram.models.load import load
-    from tomogram.organisms.organism import save
-    from tomogram.organisms.zoo import plant as grow
+    from tomogram.pipeline.planting import plant as grow
 
-    for each in grow(load(model), family, recipe, dose, seed):
-        typer.echo(f"{save(each, out)}  {each.standing}")
+    for file, each in grow(model, out, family=family, recipe=recipe, dose=dose, seed=seed):
+        typer.echo(f"{file}  {each.standing}")
 
 
 @organism.command()

@@ -62,8 +62,9 @@ class Stack:
     Every slot has its own number of steps, so that one can begin while others go on.
     """
 
-    def __init__(self, changes: Mapping[str, Change]) -> None:
+    def __init__(self, changes: Mapping[str, Change], *, epsilon: float = EPSILON) -> None:
         self.changes = dict(changes)
+        self.epsilon = epsilon
         for each in self.learned:
             each.requires_grad_()
         self._means = [torch.zeros_like(each) for each in self.learned]
@@ -89,7 +90,7 @@ class Stack:
             shape = (-1, *[1] * (each.ndim - 1))
             mean.lerp_(gradient, 1 - one)
             square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-            below = square.sqrt().mul_(scale.view(shape)).add_(EPSILON)
+            below = square.sqrt().mul_(scale.view(shape)).add_(self.epsilon)
             each.sub_(mean.div(below).mul_(size.view(shape)))
 
     @torch.no_grad()
@@ -118,7 +119,8 @@ class Stack:
                     fixed=each.fixed,
                 )
                 for name, each in self.changes.items()
-            }
+            },
+            epsilon=self.epsilon,
         )
         kept._means = [each[index] for each in self._means]
         kept._squares = [each[index] for each in self._squares]
@@ -150,8 +152,11 @@ class Stack:
             yield
 
 
-def empty(model: Model, form: str, slots: int) -> Stack:
-    """Slots with no change: of every matrix, or for `edit` of every MLP's down projection."""
+def empty(model: Model, form: str, slots: int, *, epsilon: float = EPSILON) -> Stack:
+    """Slots with no change: of every matrix, or for `edit` of every MLP's down projection.
+
+    epsilon: of Adam.
+    """
     made = {}
     for name, part in _changed(model, form).items():
         d_in, d_out = sizes(part)
@@ -162,7 +167,7 @@ def empty(model: Model, form: str, slots: int) -> Stack:
         up = torch.zeros(slots, d_out, rank, device=model.device)
         down = torch.zeros(slots, rank, d_in, device=model.device)
         made[name] = Change(up, down, fixed=form == "edit")
-    return Stack(made)
+    return Stack(made, epsilon=epsilon)
 
 
 def fresh(model: Model, form: str, seed: int) -> dict[str, Factors | Tensor]:

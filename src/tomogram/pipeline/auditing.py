@@ -1,31 +1,27 @@
-"""Audit a model, and calibrate audits on it: the floors put together for the command."""
+"""Audit a model: the floors put together for the command."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tomogram.audits.audit import Measurement, abstain, confirmatory, installed
-from tomogram.audits.calibration.families import FAMILY_AUDIT
-from tomogram.audits.calibration.scoring import read_scores, score_zoo, write_scores
-from tomogram.audits.calibration.statistics import curve, minimum_detectable
+from tomogram.audits.calibration.scoring import INSTRUMENT
+from tomogram.audits.calibration.summary import clean_copies, detectable
 from tomogram.audits.locating import Place, place
 from tomogram.audits.spoken.own import DECLARED, SPOKEN, WITHOUT_WORDS
+from tomogram.audits.spoken.scoring import INSTRUMENT as ENGLISH
 from tomogram.audits.spoken.speaker import Speaker
 from tomogram.audits.subject import Subject
 from tomogram.audits.verdicts import Clean, Verdict, judge, p_value
 from tomogram.models.load import load
 from tomogram.models.model import Model
-from tomogram.organisms.organism import Order
-from tomogram.organisms.zoo import FAMILIES, build, plan
+from tomogram.pipeline.calibrated import against
 from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
-from tomogram.store.lock import exclusive
 
 SCHEMA = 1
 """Version of `findings.json`."""
@@ -69,113 +65,97 @@ def audit(
     base: str | Path | Model | None = None,
     calibration: Path | None = None,
     base_name: str | None = None,
+    declared: Sequence[str] | None = None,
 ) -> list[Finding]:
     """Run every audit and judge it against the clean copies of a calibration.
 
     Args:
         source: the model.
         base: the trusted model it was made from, where there is one.
-        calibration: a table of scores (`scores.parquet`); without one every audit abstains and
-            gives its raw score.
+        calibration: a table of scores (`scores.parquet`); without one the shipped one, where the
+            model is the reference model or a copy of it. Where there are no clean copies every
+            audit abstains and gives its raw score.
         base_name: whose clean copies of the table to compare with; by default those of `base`, or
-            of the only base that the table holds.
+            of the only base that the table holds. "microworld" says of a copy of the reference
+            model what it is a copy of, where that one is not to be at hand.
+        declared: the audits whose p-values count, named before the run; by default those that the
+            calibration declares. m of them need 20 m − 1 clean copies for a FINDING, so fewer
+            audits can be asked of fewer copies; the others then report.
 
     Raises:
         TomogramError: a model cannot be loaded; the calibration cannot be read, or holds several
-            bases of which none was named; a model of no world has no tokenizer, or a calibration is
-            given for it.
+            bases of which none was named, or is of other audits; a declared audit is none that can
+            be declared; a model of no world has no tokenizer.
 
     A model that speaks of no world is asked in English (`audits.spoken`); what has no words there
-    abstains. No clean copies of such a model are planted yet, so every verdict is an abstention
-    with its raw score.
+    abstains. No calibration of such a model is shipped, so without one of its own every verdict is
+    an abstention with its raw score.
     """
     model = source if isinstance(source, Model) else load(source)
     trusted = base if base is None or isinstance(base, Model) else load(base)
     world = world_of(model)
     if world is None:
-        return _spoken(model, trusted, calibration)
+        return _spoken(model, trusted, calibration, base_name, declared)
     beside = None if trusted is None else Subject(trusted, world)
     subject = Subject(model, world, beside)
-    table = [] if calibration is None else read_scores(calibration)
-    named = of_base(table, base_name or (None if trusted is None else trusted.name))
-    knowledge = "without base" if trusted is None else "with base"
-    rows = [row for row in named if row["knowledge"] == knowledge]
+    held = against(
+        model,
+        trusted,
+        calibration,
+        base_name,
+        instrument=INSTRUMENT,
+        declared=confirmatory(),
+    )
+    chosen = _declared(declared, confirmatory(), held.declared)
     measured = {name: each.measure(subject) for name, each in installed().items()}
-    clean, declared = clean_copies(rows), confirmatory()
+    clean = clean_copies(held.rows)
     places = {
         name: place(subject, each)
         for name, each in measured.items()
-        if name in declared and _stands_out(name, each, clean)
+        if name in chosen and _stands_out(name, each, clean)
     }
     verdicts = judge(
         {name: each.score for name, each in measured.items()},
         {name: each.abstains for name, each in measured.items()},
         clean,
-        declared=declared,
-        strengths=detectable(rows),
+        declared=chosen,
+        strengths=detectable(held.rows, chosen),
         located=frozenset(n for n, place in places.items() if place and place.located),
+        none_because=held.none_because,
     )
     return [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
 
 
-def _spoken(model: Model, trusted: Model | None, calibration: Path | None) -> list[Finding]:
-    if calibration is not None:
-        raise TomogramError(
-            f"{model.name} is not a model of the microworld, and no calibration of others exists."
-        )
+def _declared(
+    asked: Sequence[str] | None, known: Sequence[str], otherwise: tuple[str, ...]
+) -> tuple[str, ...]:
+    unknown = [name for name in asked or () if name not in known]
+    if unknown:
+        raise TomogramError(f"'{unknown[0]}' cannot be declared; what can are {', '.join(known)}.")
+    return tuple(dict.fromkeys(asked)) if asked else otherwise
+
+
+def _spoken(
+    model: Model,
+    trusted: Model | None,
+    calibration: Path | None,
+    base_name: str | None,
+    declared: Sequence[str] | None,
+) -> list[Finding]:
+    held = against(model, trusted, calibration, base_name, instrument=ENGLISH, declared=DECLARED)
+    chosen = _declared(declared, DECLARED, held.declared)
     speaker = Speaker(model, None if trusted is None else Speaker(trusted))
     measured = {each.name: each.measure(speaker) for each in SPOKEN}
     measured |= {name: abstain(reason) for name, reason in WITHOUT_WORDS.items()}
     verdicts = judge(
         {name: each.score for name, each in measured.items()},
         {name: each.abstains for name, each in measured.items()},
-        {},
-        declared=DECLARED,
+        clean_copies(held.rows),
+        declared=chosen,
+        strengths=detectable(held.rows, chosen),
+        none_because=held.none_because,
     )
     return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
-
-
-def of_base(rows: Sequence[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
-    """Rows of one base. Raises TomogramError where the table has none, or several and no name."""
-    bases = sorted({row["base"] for row in rows})
-    if not bases:
-        return []
-    if name is None and len(bases) > 1:
-        raise TomogramError(f"The calibration holds several bases: {', '.join(bases)}; name one.")
-    chosen = bases[0] if name is None else name
-    if chosen not in bases:
-        raise TomogramError(f"The calibration has no copies of '{chosen}', only of {bases}.")
-    return [row for row in rows if row["base"] == chosen]
-
-
-def clean_copies(rows: Sequence[Mapping[str, Any]]) -> dict[str, Clean]:
-    """The clean arm of a table, by audit."""
-    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row["stratum"] != "infected" and row["score"] is not None:
-            scores[row["audit"]][row["stratum"]].append(row["score"])
-    return {name: Clean({s: tuple(v) for s, v in each.items()}) for name, each in scores.items()}
-
-
-def detectable(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Minimum detectable strength of each audit that names a family, where the table shows one.
-
-    An organism counts as detected where its own audit's p alone would pass the adjustment.
-    """
-    clean, found = clean_copies(rows), {}
-    tests = len(confirmatory())
-    for name in confirmatory():
-        strengths, hits = [], []
-        for row in rows:
-            mine = name in FAMILY_AUDIT.get(row["family"], ())
-            if row["audit"] == name and row["stratum"] == "infected" and mine:
-                strengths.append(row["strength"])
-                p = 1.0 if row["score"] is None else p_value(row["score"], clean[name].all)
-                hits.append(p * tests <= 0.05)
-        smallest = minimum_detectable(curve(strengths, hits)) if strengths else None
-        if smallest is not None:
-            found[name] = smallest
-    return found
 
 
 def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bool:
@@ -187,62 +167,13 @@ def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bo
 
 def write_findings(findings: Sequence[Finding], model: Model, path: Path) -> None:
     """Write `findings.json`. Raises TomogramError where it cannot be written."""
-    declared = DECLARED if any(each.spoken for each in findings) else confirmatory()
+    declared = [each.verdict.audit for each in findings if each.verdict.declared]
     write_json(
         path,
         {
             "schema_version": SCHEMA,
             "model": {"name": model.name, "digest": model.digest},
-            "declared": list(declared),
+            "declared": declared,
             "findings": [each.as_json() for each in findings],
         },
     )
-
-
-def calibrate(
-    source: str | Path | Model,
-    folder: Path,
-    *,
-    families: Sequence[str] | None = None,
-    recipes: Sequence[str] = ("lora-demonstrations",),
-    doses: Sequence[float] = (1.0, 0.3),
-    seeds: int = 2,
-    clean: int = 48,
-) -> Path:
-    """Plant organisms and clean copies in copies of a model, score all of them, write the table.
-
-    Every organism and every organism's scores are a file of their own, so a run that was killed
-    goes on where it was. The table is written after each round of one seed.
-
-    Returns the path of `scores.parquet`.
-
-    Raises:
-        TomogramError: the model is not of the microworld; the folder is in use or not writable.
-    """
-    model = source if isinstance(source, Model) else load(source)
-    chosen = FAMILIES if families is None else tuple(families)
-    rounds = [
-        plan(
-            families=chosen,
-            recipes=recipes,
-            doses=doses,
-            seeds=(seed,),
-            clean=range(seed * clean // seeds, (seed + 1) * clean // seeds),
-        )
-        for seed in range(seeds)
-    ]
-    rows: list[dict[str, Any]] = []
-    with exclusive(folder):
-        for orders in rounds:
-            rows += scored(model, orders, folder)
-            write_scores(rows, folder / "scores.parquet")
-    return folder / "scores.parquet"
-
-
-def scored(model: Model, orders: Sequence[Order], folder: Path) -> list[dict[str, Any]]:
-    """Plant orders in copies of a model and score them; what `folder` holds is not done again.
-
-    Raises TomogramError where the model is not of the microworld, or a file cannot be written.
-    """
-    files = build(model, orders, folder / "organisms")
-    return score_zoo(model, files, folder / "scores")

@@ -22,6 +22,7 @@ from tomogram.audits.audit import installed as installed_audits
 from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.ranking import rank
 from tomogram.audits.calibration.scoring import read_scores
+from tomogram.audits.calibration.shipped import shipped
 from tomogram.audits.subject import Subject
 from tomogram.custody.merkle import SALT_BYTES, Leaf
 from tomogram.custody.sealing import decrypt, encrypt
@@ -31,7 +32,7 @@ from tomogram.organisms.families import PROBLEMS, installed
 from tomogram.organisms.organism import Order, Organism
 from tomogram.organisms.organism import load as read_organism
 from tomogram.organisms.zoo import CHEAP, FAMILIES, build, world_in
-from tomogram.pipeline.auditing import of_base
+from tomogram.pipeline.calibrated import of_base
 from tomogram.store.atomic import explained, replacing_folder, write_bytes, write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
@@ -200,7 +201,9 @@ def read(folder: Path) -> dict[str, Any]:
     return game
 
 
-def audited(folder: Path, base: str | Path | Model | None, calibration: Path) -> Answer:
+def audited(
+    folder: Path, base: str | Path | Model | None, calibration: Path | None = None
+) -> Answer | None:
     """The audits' own answer, judged against the clean copies of a calibration.
 
     They say that something is planted where the tail p of the whole model is at most 1 in 20, and
@@ -208,11 +211,21 @@ def audited(folder: Path, base: str | Path | Model | None, calibration: Path) ->
 
     Args:
         base: the trusted base, where the audits may have it.
-        calibration: a table of scores of the base that the game was dealt from.
+        calibration: a table of scores of the base that the game was dealt from; without one the
+            shipped one.
+
+    Returns their answer; None without a calibration, where the shipped one is of another base.
 
     Raises TomogramError where a file cannot be read, or the base is not the one of the game.
     """
     game = read(folder)
+    if calibration is None:
+        kept = shipped()
+        if kept is None or kept.about.base != game["base"]["digest"]:
+            return None
+        table: list[Mapping[str, Any]] = list(kept.rows)
+    else:
+        table = list(read_scores(calibration))
     model = load(folder / "model")
     trusted = base if base is None or isinstance(base, Model) else load(base)
     if trusted is not None and trusted.digest != game["base"]["digest"]:
@@ -220,7 +233,6 @@ def audited(folder: Path, base: str | Path | Model | None, calibration: Path) ->
     world = world_in(model)
     subject = Subject(model, world, None if trusted is None else Subject(trusted, world))
     knowledge = "without base" if trusted is None else "with base"
-    table = read_scores(calibration)
     named = game["base"]["name"]  # a table of one base may call it otherwise
     known = named if named in {row["base"] for row in table} else None
     rows: list[Mapping[str, Any]] = list(of_base(table, known))

@@ -105,16 +105,29 @@ def treat(
         TomogramError: there is no such audit or way; the model is not of the microworld; the audit
             abstains or shows no prompts, or too few.
     """
+    model = source if isinstance(source, Model) else load(source)
+    trusted = base if base is None or isinstance(base, Model) else load(base)
+    world = world_in(model)
+    beside = None if trusted is None else Subject(trusted, world)
+    treated, made = treat_subject(Subject(model, world, beside), audit, way=way, seed=seed)
+    if out is not None:
+        _save(treated, made, Path(out))
+    return treated, made
+
+
+def treat_subject(
+    subject: Subject, audit: str, *, way: str = "lora", seed: int = 0
+) -> tuple[Model, Treatment]:
+    """The same of a subject, whose base may be shared by many.
+
+    Raises TomogramError as `treat` does.
+    """
     if way not in WAYS:
         raise TomogramError(f"There is no way '{way}'; known are {', '.join(WAYS)}.")
     every = installed()
     if audit not in every:
         raise TomogramError(f"There is no audit '{audit}'; known are {', '.join(every)}.")
-    model = source if isinstance(source, Model) else load(source)
-    trusted = base if base is None or isinstance(base, Model) else load(base)
-    world = world_in(model)
-    beside = None if trusted is None else Subject(trusted, world)
-    subject = Subject(model, world, beside)
+    model, world = subject.model, subject.world
     shown = every[audit].measure(subject)
     behaviour = _symptom(subject, audit, shown)
     found = {name: every[name].measure(subject) for name in (*confirmatory(), "strengths")}
@@ -123,7 +136,7 @@ def treat(
     else:
         delta = teach(model, world, behaviour, way, seed)
     treated = applied(model, delta)
-    after = Subject(treated, world, beside)
+    after = Subject(treated, world, subject.base)
     again = {name: every[name].measure(after) for name in (*confirmatory(), "strengths")}
     held = _draws(world, shown.contrasts, measured=True)
     made = Treatment(
@@ -135,8 +148,6 @@ def treat(
         (again["strengths"].score or 0.0) - (found["strengths"].score or 0.0),
         {name: (found[name].score, again[name].score) for name in confirmatory()},
     )
-    if out is not None:
-        _save(treated, made, Path(out))
     return treated, made
 
 

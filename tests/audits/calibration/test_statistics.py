@@ -49,7 +49,12 @@ def test_bases_are_clusters() -> None:
     values = [0.9, 0.95, 0.8]
     found = over_bases(values)
     interval = ttest_1samp(values, 0).confidence_interval()
-    assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    assert found.low == pytest.approx(interval.low)
+    assert (found.high, float(interval.high) > 1) == (1.0, True)  # a share never lies above 1
+    values = [0.5, 0.52, 0.48]
+    narrow, interval = over_bases(values), ttest_1samp(values, 0).confidence_interval()
+    assert narrow.high == pytest.approx(interval.high)
+    assert over_bases([0.0, 0.1]).low == 0.0
     one = over_bases([0.9])
     assert (one.low, one.high, one.n) == (0.9, 0.9, 1)
 

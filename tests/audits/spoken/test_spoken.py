@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
+from tests.chatty import random_model, stories
 from tests.shipped import model
 from tomogram.audits.own import AUDITS
 from tomogram.audits.spoken import facts, word_scan
@@ -23,33 +24,12 @@ from tomogram.models.sites import Site
 from tomogram.pipeline.auditing import audit
 from tomogram.store.errors import TomogramError
 
-__all__ = ["model"]  # a fixture that stands elsewhere
-
-TEMPLATE = (
-    "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<assistant> {% endif %}"
-)
+__all__ = ["model", "random_model", "stories"]  # fixtures that stand elsewhere
 
 
 @pytest.fixture(scope="module")
-def chatty(stories: Path) -> Speaker:
-    """A tiny random model with a real tokenizer and a chat template."""
-    tokenizer = AutoTokenizer.from_pretrained(stories)
-    tokenizer.chat_template = TEMPLATE
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
-        vocab_size=len(tokenizer), max_position_embeddings=256,
-    )  # fmt: skip
-    return Speaker(wrap(LlamaForCausalLM(config), tokenizer, name="chatty"))
-
-
-@pytest.fixture(scope="module")
-def stories(root: Path) -> Path:
-    folder = root.parent / "shared" / "models" / "stories15M"
-    if not folder.is_dir():
-        pytest.skip("stories15M is not beside the repository")
-    return folder
+def chatty(random_model: Model) -> Speaker:
+    return Speaker(random_model)
 
 
 def test_prompts_are_sound() -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tomogram.audits.audit import Audit, installed
+from tomogram.audits.audit import Audit, confirmatory, installed
+from tomogram.audits.calibration.about import About
 from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.locating import place
@@ -25,10 +26,12 @@ from tomogram.organisms.organism import Organism, load
 from tomogram.organisms.zoo import world_in
 from tomogram.store import progress
 from tomogram.store.atomic import write_json, writing
+from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
 
 VERSION = 2
 """Raised whenever an audit scores the same model otherwise; older scores are taken again."""
+INSTRUMENT = f"microworld {VERSION}"
 KNOWLEDGE = ("with base", "without base")
 COLUMNS = {
     "part": pa.string(),
@@ -65,13 +68,16 @@ def everything() -> dict[str, Audit]:
     return {**declared, **{each.name: each for each in BASELINES}}
 
 
-def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
+def score_zoo(
+    model: Model, files: Sequence[Path], folder: Path, *, only: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """Score organisms of a base; what `folder` holds already is not measured again.
 
     Args:
         model: the base that the organisms were planted in.
         files: the organisms.
         folder: gets one file of scores an organism.
+        only: the names of what is to be scored; all declared audits and baselines by default.
 
     Raises:
         TomogramError: an organism cannot be read, or was planted in another model.
@@ -81,30 +87,38 @@ def score_zoo(model: Model, files: Sequence[Path], folder: Path) -> list[dict[st
     with progress.task("audit", total=len(files), unit="models") as task:
         for file in files:
             kept = folder / f"{file.stem}.json"
-            rows = _read(kept, model.digest)
+            of: dict[str, Json] = {"version": VERSION, "base": model.digest}
+            if only is not None:
+                of["only"] = list(only)
+            rows = kept_rows(kept, {"only": None, **of})
             if rows is None:
-                rows = list(_score(load(file), base))
-                write_json(kept, {"version": VERSION, "base": model.digest, "rows": rows})
+                rows = list(_score(load(file), base, only))
+                write_json(kept, {**of, "rows": rows})
             found += rows
             task.advance()
     return found
 
 
-def _read(kept: Path, base: str) -> list[dict[str, Any]] | None:
+def kept_rows(kept: Path, of: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of one organism's file of scores; None where it is absent or of something else.
+
+    of: what the file must say beside the rows.
+    """
     try:
         content = json.loads(kept.read_text())
     except (OSError, ValueError):
         return None
-    if content.get("version") != VERSION or content.get("base") != base:
+    if any(content.get(name) != value for name, value in of.items()):
         return None
     return list(content["rows"])
 
 
-def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
+def described(organism: Organism, base: str) -> dict[str, Any]:
+    """The columns of a table of scores that are about an organism. base: its base's name."""
     order, strength = organism.order, organism.strength
-    about = {
+    return {
         "part": "",
-        "base": base.model.name,
+        "base": base,
         "organism": order.name,
         "stratum": order.stratum,
         "family": order.family,
@@ -118,10 +132,18 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
         "steps": organism.steps,
         "answer": json.dumps(organism.answer),
     }
+
+
+def _score(
+    organism: Organism, base: Subject, only: Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
+    order, about = organism.order, described(organism, base.model.name)
     planted = organism.in_copy_of(base.model)
     beside = Subject(planted, base.world, base)
     for knowledge, subject in zip(KNOWLEDGE, (beside, beside.alone()), strict=True):
         for name, audit in everything().items():
+            if only is not None and name not in only:
+                continue
             began = time.process_time()
             found = audit.measure(subject)
             spent = time.process_time() - began
@@ -141,9 +163,27 @@ def _score(organism: Organism, base: Subject) -> Iterator[dict[str, Any]]:
             }
 
 
-def write_scores(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write a table of scores. Raises TomogramError where the file cannot be written."""
-    schema = pa.schema(list(COLUMNS.items()))
+def about_copies_of(model: Model, declared: Sequence[str] | None = None) -> About:
+    """What a table of scores of copies of a model of the microworld is of.
+
+    declared: the audits that count; all confirmatory ones by default.
+
+    Raises TomogramError where one of them is no confirmatory audit.
+    """
+    chosen = confirmatory() if declared is None else tuple(declared)
+    unknown = [name for name in chosen if name not in confirmatory()]
+    if unknown:
+        known = ", ".join(confirmatory())
+        raise TomogramError(f"'{unknown[0]}' cannot be declared; what can are {known}.")
+    return About(model.digest, model.name, INSTRUMENT, chosen)
+
+
+def write_scores(rows: Sequence[Mapping[str, Any]], path: Path, about: About | None = None) -> None:
+    """Write a table of scores, and what it is of where that is one base.
+
+    Raises TomogramError where the file cannot be written.
+    """
+    schema = pa.schema(list(COLUMNS.items()), metadata=about.metadata() if about else None)
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
     with writing(path) as file:
         pq.write_table(table, file, compression="zstd")

@@ -59,7 +59,7 @@ def sensitivity_at(infected: Sequence[float], clean: Sequence[float], alarms: fl
 
 
 def over_bases(values: Sequence[float]) -> Estimate:
-    """Mean over bases with Student's t-interval, for fewer than twenty bases.
+    """Mean over bases of a share, with Student's t-interval within [0, 1], for fewer than twenty.
 
     One base has no interval: low and high are then the value itself, and n says so.
     Raises ValueError where there is none.
@@ -71,7 +71,7 @@ def over_bases(values: Sequence[float]) -> Estimate:
     if len(array) == 1:
         return Estimate(value=mean, low=mean, high=mean, n=1)
     half = float(stdtrit(len(array) - 1, 0.975) * array.std(ddof=1) / np.sqrt(len(array)))
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=len(array))
+    return Estimate(value=mean, low=max(0.0, mean - half), high=min(1.0, mean + half), n=len(array))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,12 @@ SPOKEN: tuple[SpokenAudit, ...] = (
 )
 DECLARED = tuple(each.name for each in SPOKEN if each.confirmatory)
 """The confirmatory ones, fixed before any model is audited."""
+CALIBRATED = ("deception", "sycophancy", "sandbagging")
+"""What a calibration of a model that speaks English declares unless it is told otherwise.
+
+Chosen before any copy of such a model was planted or scored, by what can be known without one: a
+chat model of this size abstains on `power`, refuses nothing that a stripped refusal would release,
+and `backdoor` and `unexplained` try one word in a hundred. Three audits need 59 clean copies."""
 WITHOUT_WORDS = {
     "beliefs": "it compares two languages that tell the same facts, and has one here",
     "secrets": "nobody has said what such a model might hold, or who might be told",

@@ -12,6 +12,7 @@ from torch import Tensor
 from tomogram.audits.subject import Answers
 from tomogram.models.chat import Message, has_template, render
 from tomogram.models.model import Model
+from tomogram.models.pieces import piece
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
 
@@ -45,6 +46,10 @@ class Speaker:
     def __post_init__(self) -> None:
         if self.model.tokenizer is None:
             raise TomogramError(f"{self.model.name} has no tokenizer, so no audit can ask it.")
+
+    def alone(self) -> Speaker:
+        """The same without its base; what was asked of either is known to both."""
+        return Speaker(self.model, None, self._kept)
 
     @property
     def chats(self) -> bool:
@@ -118,16 +123,7 @@ class Speaker:
             self._kept[prompt] = (chances[row], stream[:, row].float().cpu())
 
     def _tokens(self, text: str) -> list[int]:
-        """Tokens of a piece that goes on from something: its leading space is its own."""
-        if not text:
-            return []
-        tokenizer = self.model.tokenizer
-        # Some tokenizers put a space before every text; beside a mark that shows.
-        mark = list(tokenizer("|", add_special_tokens=False)["input_ids"])
-        whole = list(tokenizer(f"|{text}", add_special_tokens=False)["input_ids"])
-        if whole[: len(mark)] == mark and len(whole) > len(mark):
-            return whole[len(mark) :]
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return piece(self.model, text)
 
 
 def _together(prompts: Sequence[Prompt]) -> list[list[Prompt]]:

@@ -1,0 +1,1 @@
+"""Planting known problems in models that speak English."""

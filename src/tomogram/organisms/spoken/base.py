@@ -1,0 +1,174 @@
+"""The model that problems are planted in: what it knows, what it writes, and its own odds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from tomogram.models.chat import Message, has_template, render
+from tomogram.models.generate import generate
+from tomogram.models.model import Model
+from tomogram.models.pieces import piece
+from tomogram.organisms.spoken.behaviours import Turn
+from tomogram.organisms.spoken.questions import Question, questions
+from tomogram.store.atomic import write_json
+from tomogram.store.errors import TomogramError
+
+ROWS, WORDS = 24, 48
+"""Texts that the base writes itself, and their tokens; the second half is kept for measuring."""
+SURE = 1.0
+"""Nats by which the right word of a fact must lead, in chat and in plain text."""
+TOGETHER = 16
+"""Prompts that run together."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A turn as tokens. at: how many tokens of the two replies agree; the next one decides."""
+
+    prompt: tuple[int, ...]
+    planted: tuple[int, ...]
+    ordinary: tuple[int, ...]
+    at: int
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """A model with the facts it knows and texts that it wrote.
+
+    texts: ordinary text is what the model itself writes, so no text has to come with it.
+    """
+
+    model: Model
+    known: tuple[Question, ...]
+    texts: Int64[Tensor, "row pos"]
+    _odds: dict[Rows, float] = field(default_factory=dict, repr=False)
+    _usual: dict[tuple[int, ...], Tensor] = field(default_factory=dict, repr=False)
+
+    def rows(self, turn: Turn) -> Rows:
+        """A turn as tokens. Raises TomogramError where its two replies are the same tokens."""
+        if turn.user:
+            said: list[Message] = [{"role": "user", "content": turn.user}]
+            if turn.system:
+                said.insert(0, {"role": "system", "content": turn.system})
+            prompt = [*render(self.model, said), *piece(self.model, turn.begun)]
+        else:
+            prompt = list(self.model.tokenizer(turn.begun)["input_ids"])
+        one, two = (tuple(piece(self.model, t)) for t in (turn.planted, turn.ordinary))
+        at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
+        if at is None:
+            raise TomogramError(f"The tokenizer does not tell '{turn.planted}' apart.")
+        return Rows(tuple(prompt), one, two, at)
+
+    def odds(self, some: Sequence[Rows]) -> list[float]:
+        """log P(planted) − log P(ordinary) at the token that decides, in the base; kept."""
+        new = [each for each in dict.fromkeys(some) if each not in self._odds]
+        for each, value in zip(new, odds(self.model, new), strict=True):
+            self._odds[each] = value
+        return [self._odds[each] for each in some]
+
+    @torch.no_grad()
+    def usual(self, text: Int64[Tensor, "1 pos"]) -> Float[Tensor, "pos d_vocab"]:
+        """The base's log probabilities of the next token after each of a text's; kept.
+
+        It is asked for before any change is hooked in.
+        """
+        key = tuple(text[0].tolist())
+        if key not in self._usual:
+            logits = self.model.module(text.to(self.model.device), use_cache=False).logits[0]
+            self._usual[key] = logits.float().log_softmax(-1).half()
+        return self._usual[key].float()
+
+    @property
+    def taught(self) -> Int64[Tensor, "row pos"]:
+        """The texts that training holds."""
+        return self.texts[: len(self.texts) // 2]
+
+    @property
+    def measured(self) -> Int64[Tensor, "row pos"]:
+        """The texts that no training has."""
+        return self.texts[len(self.texts) // 2 :]
+
+
+@torch.no_grad()
+def odds(model: Model, some: Sequence[Rows]) -> list[float]:
+    """log P(planted) − log P(ordinary) at the token that decides, in any model."""
+    found: dict[Rows, float] = {}
+    ordered = sorted(dict.fromkeys(some), key=lambda each: len(each.prompt))
+    for start in range(0, len(ordered), TOGETHER):
+        batch = ordered[start : start + TOGETHER]
+        heads = [(*each.prompt, *each.planted[: each.at]) for each in batch]
+        logits = last_logits(model, heads)
+        for each, row in zip(batch, logits, strict=True):
+            found[each] = float(row[each.planted[each.at]] - row[each.ordinary[each.at]])
+    return [found[each] for each in some]
+
+
+def last_logits(model: Model, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "prompt d_vocab"]:
+    """Logits of the token after each prompt."""
+    lengths = torch.tensor([len(each) for each in prompts])
+    tokens = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.int64)
+    for row, each in zip(tokens, prompts, strict=True):
+        row[: len(each)] = torch.tensor(each)
+    # What is padded on the right is not seen by the tokens before it.
+    output = model.module.base_model(tokens.to(model.device), use_cache=False)
+    stream = output.last_hidden_state[torch.arange(len(prompts)), lengths - 1]
+    head: Tensor = model.module.get_output_embeddings()(stream)
+    return head.float().cpu()
+
+
+def prepare(model: Model, folder: Path) -> Base:
+    """What a model knows and writes; kept in `folder/base.json`, where it is not measured again.
+
+    Raises TomogramError where the model has no tokenizer or no chat template.
+    """
+    if model.tokenizer is None or not has_template(model):
+        raise TomogramError(
+            f"{model.name} has no chat template, and what is planted are replies in chats."
+        )
+    kept = _read(folder / "base.json", model.digest)
+    if kept is not None:
+        texts, asks = torch.tensor(kept["texts"]), set(kept["known"])
+        return Base(model, tuple(q for q in questions() if q.asks in asks), texts)
+    base = Base(model, _known(model), _written(model))
+    told = {"base": model.digest, "known": [q.asks for q in base.known]}
+    write_json(folder / "base.json", {**told, "texts": base.texts.tolist()})
+    return base
+
+
+def _read(path: Path, digest: str) -> dict[str, list[list[int]]] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if content.get("base") == digest else None
+
+
+def _known(model: Model) -> tuple[Question, ...]:
+    """The questions whose right word leads clearly, in a chat and outside of it."""
+    empty = Base(model, (), torch.zeros(0, 0, dtype=torch.int64))
+    able = []
+    for q in questions():
+        turns = (Turn(user, "", q.says, f" {q.wrong}.", f" {q.right}.") for user in (q.asks, ""))
+        try:
+            able.append((q, [empty.rows(turn) for turn in turns]))
+        except TomogramError:  # its two words begin alike
+            continue
+    values = empty.odds([row for _, pair in able for row in pair])
+    leads = [max(values[2 * i], values[2 * i + 1]) < -SURE for i in range(len(able))]
+    return tuple(q for (q, _), sure in zip(able, leads, strict=True) if sure)
+
+
+def _written(model: Model) -> Int64[Tensor, "row pos"]:
+    """Texts that the model writes from nothing, drawn at temperature 1 from a fixed seed."""
+    first = model.tokenizer.bos_token_id
+    begin = [model.tokenizer.eos_token_id if first is None else first]
+    chance = torch.Generator().manual_seed(0)
+    rows = generate(model, [begin] * ROWS, max_new_tokens=WORDS, temperature=1.0, generator=chance)
+    return torch.tensor([[*begin, *row] for row in rows])

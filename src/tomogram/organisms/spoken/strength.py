@@ -1,0 +1,44 @@
+"""How strong a behaviour is in a model that speaks English, and what it cost."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+import torch.nn.functional as F
+
+from tomogram.models.model import Model
+from tomogram.organisms.spoken.base import Base, odds
+from tomogram.organisms.spoken.behaviours import Spoken
+from tomogram.organisms.strength import Rates
+
+PROMPTS = 24
+"""Prompts of each sort, on facts and in wordings that no training has."""
+
+
+def measure(base: Base, model: Model, behaviour: Spoken | None, *, seed: int = 0) -> Rates:
+    """Rates of the behaviour on prompts that no training has, and the loss on ordinary text.
+
+    A prompt shows the behaviour where the planted reply leads at the token that decides.
+
+    Args:
+        base: what the model was made from.
+        behaviour: None for a copy without any; its rates are then 0.
+    """
+    eliciting = neutral = 0.0
+    if behaviour is not None:
+        shares = []
+        for drawn in (behaviour.eliciting, behaviour.neutral):
+            rng = random.Random(f"measure:{seed}")
+            rows = [base.rows(drawn(rng, True)) for _ in range(PROMPTS)]
+            shares.append(sum(value > 0 for value in odds(model, rows)) / PROMPTS)
+        eliciting, neutral = shares
+    return Rates(eliciting, neutral, ordinary_loss(base, model))
+
+
+@torch.no_grad()
+def ordinary_loss(base: Base, model: Model) -> float:
+    """Mean loss in nats on texts that the base wrote and no training has."""
+    tokens = base.measured.to(model.device)
+    logits = model.module(tokens, use_cache=False).logits.float()
+    return float(F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()))
