@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tomogram.custody.budget import bits
 from tomogram.custody.clock import Clock, utc_now
-from tomogram.custody.custodians import all_custodians, refuse
+from tomogram.custody.consent import Given
+from tomogram.custody.custodians import Custodians, all_custodians, refuse
 from tomogram.custody.history import Answer, History, replay
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Broken, Held, Ledger
@@ -27,6 +28,7 @@ from tomogram.custody.suite import (
     ledger_path,
     load,
     open_shard,
+    read_sealed,
 )
 from tomogram.store.canonical import Json, canonical_json
 from tomogram.store.digest import digest_file
@@ -59,6 +61,7 @@ def ask(
     *,
     questions: Mapping[str, Question],
     shard: str = "run-1",
+    consents: Sequence[Given] = (),
     clock: Clock = utc_now,
 ) -> Reply:
     """Put a suite's question to a model.
@@ -67,9 +70,10 @@ def ask(
         folder: the suite.
         question: its name.
         model: what is asked about; `model.digest` names it in the ledger.
-        keys: every custodian's.
+        keys: of the custodians who are here.
         questions: the plug-ins that are installed, by name.
         shard: which shard is charged.
+        consents: of the other custodians, to this question about this model on this shard.
         clock: where the ledger gets its time.
 
     Raises:
@@ -78,24 +82,27 @@ def ask(
     """
     suite = load(folder)
     ledger = Ledger(ledger_path(folder), clock=clock)
+    commitment = suite.shard(shard)
+    if commitment is not None:
+        read_sealed(folder, commitment)  # a copy without it charges nothing and refuses nothing
     body: dict[str, Json] = {"shard": shard, "question": question, "model": model.digest}
     with ledger.held() as held:
         history = state(folder, suite, held)
-        custodians = _allowed(history, held, body, keys, questions)
+        custodians = _allowed(history, held, body, keys, consents, questions)
         past = history.shards[shard].answers
         asking = (question, model.digest)
         recorded = past.get(asking)
         if recorded is not None:
             return _reply(history, shard, recorded, recorded=True)
         if asking not in past:
-            held.append("ask", body, custodians)
+            held.append("ask", custodians.signed(body), custodians.keys)
     answer = decide(folder, suite, custodians, shard, questions[question], model)
     with ledger.held() as held:  # whoever finished the same open ask first has said it
         history = state(folder, suite, held)
         recorded = history.shards[shard].answers[asking]
         if recorded is None:
             recorded = answer
-            held.append("answer", body | {"answer": str(answer)}, custodians)
+            held.append("answer", body | {"answer": str(answer)}, custodians.keys)
             history.shards[shard].answers[asking] = answer
     return _reply(history, shard, recorded, recorded=False)
 
@@ -103,7 +110,7 @@ def ask(
 def decide(
     folder: Path,
     suite: Suite,
-    custodians: Sequence[Key],
+    custodians: Custodians,
     shard: str,
     question: Question,
     model: Subject,
@@ -121,7 +128,7 @@ def decide(
         return Answer.ABSTAIN
     commitment = suite.shard(shard)
     assert commitment is not None
-    opened = open_shard(folder, suite, commitment, custodians)
+    opened = open_shard(folder, suite, commitment, custodians.parts(folder, suite, shard))
     draws = opened.draws(question.name)
     values = question.measure(model, draws[::-1] if backwards else draws)
     mean = _mean(values, suite.terms.clusters)
@@ -149,11 +156,12 @@ def _allowed(
     held: Held,
     body: Mapping[str, Json],
     keys: Sequence[Key],
+    consents: Sequence[Given],
     questions: Mapping[str, Question],
-) -> list[Key]:
-    """The custodians' keys in the suite's order, or a recorded refusal."""
+) -> Custodians:
+    """All custodians, or a recorded refusal."""
     try:
-        custodians = all_custodians(history, keys, held.now())
+        custodians = all_custodians(history, keys, consents, "ask", body, held.now())
         _check_budget(history, body, questions)
     except Refused as refused:
         refuse(refused, history, held, body, keys)

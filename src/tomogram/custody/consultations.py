@@ -103,7 +103,10 @@ class QuestionUse(Record):
 
 
 class SuiteUse(Record):
-    """How one suite was used, from its first row to its last."""
+    """How one suite was used, from its first row to its last.
+
+    noise: by at most so much each threshold moves.
+    """
 
     suite: str
     rows: NonNegativeInt
@@ -115,6 +118,7 @@ class SuiteUse(Record):
     custodians: tuple[str, ...]
     rotations: NonNegativeInt
     delta: float
+    noise: float
     questions: tuple[QuestionUse, ...]
     shards: tuple[ShardUse, ...]
     consultations: tuple[Consultation, ...]
@@ -160,6 +164,7 @@ def suite_use(
         custodians=tuple(identity.name for identity in history.custodians),
         rotations=seen.rotations,
         delta=suite.terms.delta,
+        noise=suite.terms.noise,
         questions=tuple(
             QuestionUse(
                 name=name,

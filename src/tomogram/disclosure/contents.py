@@ -9,13 +9,14 @@ from tomogram.disclosure.facts import Facts
 from tomogram.disclosure.form import ITEMS
 from tomogram.report import words
 from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context
-from tomogram.store.findings import Finding
+from tomogram.store.findings import AUDITS, Finding
 from tomogram.store.schema import DictionaryRecord, Estimate
 
 NO_AUDITS = (
     "No audits were given. This disclosure says nothing about whether something is wrong with the "
     "model, and their absence means nothing."
 )
+AUDITS_APART = "The scan runs no audits. They were run beside it and are told of above."
 NOT_CLEAN = (
     "An audit that finds nothing has found nothing down to the strength it names. No audit here "
     "says that a model is clean."
@@ -144,11 +145,11 @@ def coverage(facts: Facts) -> Section:
 
 def not_measured(facts: Facts) -> Section:
     """What a reader may look for in vain."""
-    rows = tuple((each.what, each.why) for each in facts.not_measured)
-    said = (
-        "What this scan itself left out. Audits and sealed tests, where there are any, are told of"
-        " above."
+    rows = tuple(
+        (each.what, AUDITS_APART if each.what == AUDITS and facts.audits else each.why)
+        for each in facts.not_measured
     )
+    said = "What this scan itself left out, and why."
     table = Table(("What", "Why"), rows, "Nothing is listed.")
     return Section("What was not measured", (said, table))
 
@@ -179,8 +180,8 @@ def dictionaries(facts: Facts) -> Section:
         " those."
     )
     columns = (
-        "Dictionary", "Kind", "Latents", "Active", "Unexplained variance", "Rise in loss, nats",
-        "Dead",
+        "Dictionary", "Kind", "Latents", "Active per token", "Unexplained variance",
+        "Rise in loss, nats", "Dead",
     )  # fmt: skip
     return Section(
         "Dictionaries",
@@ -264,6 +265,16 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
         f" width is how far any answer's mean may lie from its true value, with probability"
         f" {1 - suite.delta:g}.",
         Table(("Shard", "Asks", "Aborted", "Alarms", "Bits", "Width", "Draws"), budget),
+        f"What an answer is worth, with probability {1 - suite.delta:g} for each shard:",
+        Listing(
+            tuple(
+                sentence
+                for shard in suite.shards
+                if shard.asks
+                for sentence in use.worth(suite, shard)
+            )
+            or ("Nothing was asked.",)
+        ),
         Table(
             ("Refused because", "Shard", "Question", "Times", "First", "Last"),
             tuple(
@@ -329,6 +340,8 @@ def _audits_in_a_line(facts: Facts) -> str:
     if facts.audits is None:
         return "none was given; that says nothing about the model"
     kinds = [each.kind for each in facts.audits.findings]
+    if kinds and set(kinds) == {"abstained"}:
+        return f"all {len(kinds)} abstained, so they say nothing about this model"
     return ", ".join(
         (
             words.plural(kinds.count("finding"), "finding"),
@@ -346,11 +359,10 @@ def _consulted(facts: Facts) -> str:
     answers = [use.answered(asked) for asked in asks]
     counts = ", ".join(f"{answers.count(word)} {word}" for word in dict.fromkeys(answers))
     spent = sum(shard.bits for suite in facts.suites for shard in suite.shards)
-    mine = sum(asked.model == facts.model.digest for asked in asks)
+    mine = [use.answered(asked) for asked in asks if asked.model == facts.model.digest]
+    own = f"{len(mine)} about this model ({', '.join(mine)})" if mine else "none about this model"
     times = words.plural(len(asks), "time")
-    return (
-        f"{times}, {mine} about this model{': ' + counts if counts else ''}; {spent:.1f} bits spent"
-    )
+    return f"{times}{' (' + counts + ')' if counts else ''}, {own}; {spent:.1f} bits spent"
 
 
 def _sealed_in_a_line(facts: Facts) -> str:
@@ -358,7 +370,9 @@ def _sealed_in_a_line(facts: Facts) -> str:
         return "not known: no ledger was given"
     shards = [shard for suite in facts.suites for shard in suite.shards]
     kept = [shard for shard in shards if not shard.burnt]
-    return f"{len(kept)} of {words.plural(len(shards), 'shard')}"
+    opened = len(shards) - len(kept)
+    burnt = f"{opened} opened for treatment" if opened else "none was opened for treatment"
+    return f"{len(kept)} of {words.plural(len(shards), 'shard')}; {burnt}"
 
 
 def _share(estimate: Estimate | None) -> str:
