@@ -62,13 +62,17 @@ def verify(
         raise TomogramError(f"There is no folder {folder}.")
     trusted = [read_identity(path) for path in identity]
     if (folder / "suite.json").exists():
-        if rerun and not key:
-            raise TomogramError("Measuring a suite's answers again needs every key (--key).")
+        if rerun and not (key or opened):
+            raise TomogramError(
+                "Measuring a suite's answers again needs every key (--key), or the draws of a burnt"
+                " shard (--opened)."
+            )
+        contents = [checking.read_opened(path) for path in opened]
         checks = checking.verify_suite(
             folder,
             anchor=read_anchor(anchor) if anchor else None,
             identities=trusted,
-            opened=[checking.read_opened(path) for path in opened],
+            opened=contents,
         )
         if anchor and stamp and authority:
             from tomogram.custody.stamp import check_stamp
@@ -81,7 +85,9 @@ def verify(
             from tomogram.custody.questions import installed
             from tomogram.models.load import load
 
-            checks += checking.verify_answers(folder, load(model), keys, installed(), consents)
+            checks += checking.verify_answers(
+                folder, load(model), keys, installed(), consents, contents
+            )
     else:
         checks = verify_folder(folder, trusted)
         checks += [verify_use(folder, path) for path in suite]

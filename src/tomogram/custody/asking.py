@@ -34,9 +34,6 @@ from tomogram.store.canonical import Json, canonical_json
 from tomogram.store.digest import digest_file
 from tomogram.store.errors import TomogramError
 
-UNSEALED_DRAWS = 32
-"""Draws that everybody can repeat; if one of them cannot be asked, the answer is ABSTAIN."""
-
 
 @dataclass(frozen=True)
 class Reply:
@@ -96,7 +93,10 @@ def ask(
             return _reply(history, shard, recorded, recorded=True)
         if asking not in past:
             held.append("ask", custodians.signed(body), custodians.keys)
-    answer = decide(folder, suite, custodians, shard, questions[question], model)
+    answer = Answer.ABSTAIN
+    if askable(questions[question], model):
+        opened = opened_by(folder, suite, shard, custodians)
+        answer = judged(suite, opened, questions[question], model)
     with ledger.held() as held:  # whoever finished the same open ask first has said it
         history = state(folder, suite, held)
         recorded = history.shards[shard].answers[asking]
@@ -107,32 +107,36 @@ def ask(
     return _reply(history, shard, recorded, recorded=False)
 
 
-def decide(
-    folder: Path,
-    suite: Suite,
-    custodians: Custodians,
-    shard: str,
-    question: Question,
-    model: Subject,
-    *,
-    backwards: bool = False,
-) -> Answer:
-    """Measure and answer, without a word to the ledger: for `ask`, and for running it again.
+def askable(question: Question, model: Subject) -> bool:
+    """Whether unsealed draws, which everybody can repeat, can be asked of this model.
 
-    backwards: measure the sealed draws in the opposite order, to see whether the order decides.
-
-    Raises TomogramError where the shard cannot be opened or the question measures nonsense.
+    It says nothing about sealed draws, and so ABSTAIN does not either.
     """
-    public = [question.draw(generator(b"", "unsealed", str(i))) for i in range(UNSEALED_DRAWS)]
-    if None in question.measure(model, public):
-        return Answer.ABSTAIN
-    commitment = suite.shard(shard)
-    assert commitment is not None
-    opened = open_shard(folder, suite, commitment, custodians.parts(folder, suite, shard))
+    draws = [
+        question.draw(generator(b"", "unsealed", str(i))) for i in range(question.unsealed_draws)
+    ]
+    return None not in question.measure(model, draws)
+
+
+def judged(
+    suite: Suite, opened: Opened, question: Question, model: Subject, *, backwards: bool = False
+) -> Answer:
+    """Measure the sealed draws and answer, without a word to the ledger.
+
+    backwards: measure them in the opposite order, to see whether the order decides.
+    Raises TomogramError where the question measures nonsense.
+    """
     draws = opened.draws(question.name)
     values = question.measure(model, draws[::-1] if backwards else draws)
     mean = _mean(values, suite.terms.clusters)
     return answer_of(mean, suite, opened, question.name, model.digest)
+
+
+def opened_by(folder: Path, suite: Suite, shard: str, who: Custodians) -> Opened:
+    """A shard's content. Raises the errors of `Custodians.parts` and `open_shard`."""
+    commitment = suite.shard(shard)
+    assert commitment is not None
+    return open_shard(folder, suite, commitment, who.parts(folder, suite, shard))
 
 
 def answer_of(mean: float, suite: Suite, opened: Opened, question: str, model: str) -> Answer:
