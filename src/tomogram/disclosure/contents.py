@@ -357,7 +357,7 @@ def _consulted(facts: Facts) -> str:
         return "not known: no ledger was given"
     asks = [asked for suite in facts.suites for asked in suite.consultations]
     answers = [use.answered(asked) for asked in asks]
-    counts = ", ".join(f"{answers.count(word)} {word}" for word in dict.fromkeys(answers))
+    counts = "; ".join(f"{answers.count(word)} {word}" for word in dict.fromkeys(answers))
     spent = sum(shard.bits for suite in facts.suites for shard in suite.shards)
     mine = [use.answered(asked) for asked in asks if asked.model == facts.model.digest]
     own = f"{len(mine)} about this model ({', '.join(mine)})" if mine else "none about this model"
