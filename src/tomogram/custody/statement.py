@@ -153,7 +153,7 @@ def verify_use(folder: Path, suite_folder: Path) -> Check:
     if told != said:
         reason = f"up to row {rows - 1} the ledger tells otherwise than the statement."
         return Check(name, Outcome.DIFFERS, reason)
-    reason = f"up to row {rows - 1} the ledger tells the same; {asked} asks came after it."
+    reason = f"up to row {rows - 1} the ledger tells what it does; {asked} asks came after."
     return Check(name, Outcome.REPRODUCED, reason)
 
 

@@ -261,6 +261,7 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
             asks,
             f"Suite {suite.suite} was never asked.",
         ),
+        *_consents(suite),
         "Budget by shard. Bits count how many different courses the asks could have taken; the"
         f" width is how far any answer's mean may lie from its true value, with probability"
         f" {1 - suite.delta:g}.",
@@ -290,6 +291,19 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
     checks = tuple((each.name, str(each.outcome), each.reason) for each in suite.checks)
     parts.append(Table(("Check of the ledger", "Outcome", "Reason"), checks))
     return parts
+
+
+def _consents(suite: SuiteUse) -> list[Part]:
+    """Which asks one custodian made alone, with the others' consent."""
+    agreed = [asked for asked in suite.consultations if asked.consents]
+    if not agreed:
+        return []
+    rows = ", ".join(str(asked.row) for asked in agreed)
+    names = ", ".join(dict.fromkeys(name for asked in agreed for name in asked.consents))
+    return [
+        f"The keys were on different machines: the asks of rows {rows} rest on a signed consent of"
+        f" {names} to that question about that model, and were signed by the other custodians."
+    ]
 
 
 def _finding(found: Finding, declared: tuple[str, ...]) -> tuple[str, ...]:
