@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tomogram.custody.consent import Given
 from tomogram.custody.consenting import give_consent
 from tomogram.custody.keys import Key, new_key
 from tomogram.custody.ledger import rows
+from tomogram.custody.questions.question import Question
 from tomogram.custody.refusal import Refused
 from tomogram.store.errors import TomogramError
 
@@ -34,7 +35,7 @@ class Parties:
     def suite(self, name: str) -> Path:
         """A fresh suite that takes both keys."""
         path, others = self.folder / name, [self.lab.identity]
-        questions = {Darkness(): 0.5}
+        questions: dict[Question, float] = {Darkness(): 0.5}
         suites.new(path, "lamps", questions, SMALL, key=self.auditor, others=others, clock=Hands())
         return path
 
@@ -65,21 +66,22 @@ def opened_by_others(folder: Path) -> tuple[int, int]:
     mixed = [
         [], own[:1], own[1:], own[::-1], foreign, [own[0], foreign[1]], [bytes(32), bytes(32)],
     ]  # fmt: skip
-    attempts = [
-        lambda shard=shard, shares=shares: suites.open_shard(
-            path, suite, shard, [sealing.part(share, shard.name) for share in shares]
-        )
-        for shard in suite.shards
-        for shares in mixed
-    ]
+    attempts = [(shard, shard.name, shares) for shard in suite.shards for shares in mixed]
     # A part that was handed over for one shard opens no other.
-    run, release = suite.shards[0], suite.shards[-1]
-    attempts.append(
-        lambda: suites.open_shard(
-            path, suite, release, [sealing.part(share, run.name) for share in own]
-        )
-    )
-    return sum(map(_succeeds, attempts)), len(attempts)
+    attempts.append((suite.shards[-1], suite.shards[0].name, own))
+    opened = sum(_opens(path, suite, *attempt) for attempt in attempts)
+    return opened, len(attempts)
+
+
+def _opens(
+    path: Path, suite: suites.Suite, shard: suites.Shard, part_of: str, shares: Sequence[bytes]
+) -> bool:
+    """Whether a shard opens with what some shares give for a shard of this name."""
+    try:
+        suites.open_shard(path, suite, shard, [sealing.part(share, part_of) for share in shares])
+    except TomogramError:
+        return False
+    return True
 
 
 def _asks(who: Parties) -> dict[str, tuple[str, Path, Attempt]]:
@@ -163,11 +165,3 @@ def _refused(suite: Path, attempt: Attempt, reason: str) -> bool:
         (*_, last) = rows(suites.ledger_path(suite))
         return refused.reason == reason == last.body.get("reason") and last.kind == "refusal"
     return False
-
-
-def _succeeds(attempt: Attempt) -> bool:
-    try:
-        attempt()
-    except TomogramError:
-        return False
-    return True

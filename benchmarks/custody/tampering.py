@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from benchmarks.custody.alterations import DESIGNED, REPORT, roll_the_budget_back
@@ -18,6 +17,8 @@ from tomogram.custody.keys import Key, new_key
 from tomogram.custody.ledger import Ledger
 from tomogram.custody.statement import sign_folder, use_of, verify_folder, verify_use
 from tomogram.custody.verify import Outcome, verify_suite
+
+Change = Callable[[Path], None]
 
 SMALL = Terms(clusters=30, width=0.5, delta=0.05, alarms=2, noise=0.05)
 
@@ -82,8 +83,9 @@ def designed_detected(folder: Path) -> tuple[int, int]:
     """How many designed alterations are detected, and of how many."""
     case = Case(folder / "designed", new_key("auditor", "2027-12-31"))
     saved = {part: shutil.copytree(part, folder / part.name) for part in (case.suite, case.report)}
-    alterations = [(case.suite, alter) for alter in DESIGNED]
-    alterations += [(case.report, partial(alter, key=case.key)) for alter in REPORT]
+    on_suite: list[tuple[Path, Change]] = [(case.suite, alter) for alter in DESIGNED]
+    on_report = [(case.report, _by(alter, case.key)) for alter in REPORT]
+    alterations = on_suite + on_report
     detected = 0
     for part, alter in alterations:
         alter(part)
@@ -91,6 +93,10 @@ def designed_detected(folder: Path) -> tuple[int, int]:
         shutil.rmtree(part)
         shutil.copytree(saved[part], part)
     return detected, len(alterations)
+
+
+def _by(alter: Callable[[Path, Key], None], key: Key) -> Change:
+    return lambda folder: alter(folder, key)
 
 
 def rollback_unanchored(folder: Path) -> bool:

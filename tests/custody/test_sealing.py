@@ -16,32 +16,36 @@ from tomogram.store.errors import TomogramError
 SHARES = (b"a" * 32, b"b" * 32)
 
 
-def parts(shard: str, shares: tuple[bytes, ...] = SHARES) -> list[bytes]:
-    return [sealing.part(share, shard) for share in shares]
+def parts(shard: str) -> list[bytes]:
+    return [sealing.part(share, shard) for share in SHARES]
+
+
+def secret(shard: str) -> bytes:
+    return sealing.joined(parts(shard))
 
 
 def test_all_parts_open_a_shard_and_no_fewer() -> None:
-    sealed = sealing.encrypt(parts("run-1"), "run-1", b"draws")
-    assert sealing.decrypt(parts("run-1"), "run-1", sealed) == b"draws"
+    sealed = sealing.encrypt(secret("run-1"), "run-1", b"draws")
+    assert sealing.decrypt(secret("run-1"), "run-1", sealed) == b"draws"
     one, two = parts("run-1")
     for wrong in ([one], [two], [two, one], [one, one], [], [one, two, two]):
         with pytest.raises(TomogramError, match="run-1"):
-            sealing.decrypt(wrong, "run-1", sealed)
+            sealing.decrypt(sealing.joined(wrong), "run-1", sealed)
 
 
 def test_a_part_opens_its_own_shard_alone() -> None:
-    sealed = sealing.encrypt(parts("release"), "release", b"draws")
+    sealed = sealing.encrypt(secret("release"), "release", b"draws")
     for one, two in ((parts("run-1")[0], parts("release")[1]), tuple(parts("run-1"))):
         with pytest.raises(TomogramError):
-            sealing.decrypt([one, two], "release", sealed)
+            sealing.decrypt(sealing.joined([one, two]), "release", sealed)
 
 
 def test_every_changed_byte_is_noticed() -> None:
-    sealed = sealing.encrypt(parts("run-1"), "run-1", b"draws")
+    sealed = sealing.encrypt(secret("run-1"), "run-1", b"draws")
     for i in range(len(sealed)):
         with pytest.raises(TomogramError):
             sealing.decrypt(
-                parts("run-1"), "run-1", sealed[:i] + bytes([sealed[i] ^ 1]) + sealed[i + 1 :]
+                secret("run-1"), "run-1", sealed[:i] + bytes([sealed[i] ^ 1]) + sealed[i + 1 :]
             )
 
 

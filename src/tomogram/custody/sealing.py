@@ -50,16 +50,21 @@ def handed_over(suite: str, shard: str, sealed: bytes, key: Key) -> bytes:
     return key.open(sealed, _part_purpose(suite, shard))
 
 
-def encrypt(parts: Sequence[bytes], shard: str, data: bytes) -> bytes:
-    """Encrypt a shard's content under its parts, in the custodians' order."""
+def joined(parts: Sequence[bytes]) -> bytes:
+    """The secret of a shard: all its parts, in the custodians' order."""
+    return b"".join(parts)
+
+
+def encrypt(secret: bytes, shard: str, data: bytes) -> bytes:
+    """Encrypt a shard's content."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + _cipher(parts, shard).encrypt(nonce, data, None)
+    return nonce + _cipher(secret, shard).encrypt(nonce, data, None)
 
 
-def decrypt(parts: Sequence[bytes], shard: str, sealed: bytes) -> bytes:
-    """Decrypt a shard's content. Raises TomogramError where it was changed or a part is wrong."""
+def decrypt(secret: bytes, shard: str, sealed: bytes) -> bytes:
+    """Decrypt a shard's content. Raises TomogramError where it or the secret is another."""
     try:
-        return _cipher(parts, shard).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+        return _cipher(secret, shard).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
     except (InvalidTag, ValueError) as error:
         raise TomogramError(f"The shard {shard} was changed, or the key is another suite's.") from (
             error
@@ -74,5 +79,5 @@ def _part_purpose(suite: str, shard: str) -> bytes:
     return f"tomogram custody: part of shard {shard} of {suite}".encode()
 
 
-def _cipher(parts: Sequence[bytes], shard: str) -> AESGCM:
-    return AESGCM(derive(b"".join(parts), f"tomogram custody: shard {shard}"))
+def _cipher(secret: bytes, shard: str) -> AESGCM:
+    return AESGCM(derive(secret, f"tomogram custody: shard {shard}"))

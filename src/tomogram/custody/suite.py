@@ -182,7 +182,7 @@ def new(
             opened = _drawn(seed, shard, list(questions), terms.clusters)
             content = canonical_json(opened.to_json()).encode("ascii")
             parts = [sealing.part(share, shard) for share in shares.values()]
-            sealed = sealing.encrypt(parts, shard, content)
+            sealed = sealing.encrypt(sealing.joined(parts), shard, content)
             write_bytes(shard_path(work, shard), sealed)
             shards.append(
                 Shard(
@@ -225,7 +225,7 @@ def open_shard(folder: Path, suite: Suite, shard: Shard, parts: Sequence[bytes])
     Raises TomogramError where its file is missing, was changed, or does not open.
     """
     sealed = read_sealed(folder, shard)
-    return Opened.from_json(sealing.decrypt(parts, shard.name, sealed))
+    return Opened.from_json(sealing.decrypt(sealing.joined(parts), shard.name, sealed))
 
 
 def read_sealed(folder: Path, shard: Shard) -> bytes:
