@@ -112,7 +112,8 @@ def _publish(
     shutil.copytree(machines.copy, suite, ignore=shutil.ignore_patterns("*.sqlite*"))
     for path in (machines.anchor, *identities, signed / FILE):
         shutil.copyfile(path, out / path.name)
-    shutil.copyfile(findings, out / "findings.json")
+    if findings.resolve() != (out / "findings.json").resolve():
+        shutil.copyfile(findings, out / "findings.json")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def use_of_interpretability(facts: Facts) -> Section:
         " ledger before anything is measured, costs part of a fixed budget, and is answered by one"
         " word: ALARM where the question's number lay above the line that was fixed at sealing,"
         " PASS where it did not, ABSTAIN where the model could not be asked. PASS says no more than"
-        " that: the number is told to nobody, and how far it may lie off is the width below.",
+        " that: the number is told to nobody, and what a word is worth is said below.",
         "Below is every ask in these ledgers. What changed after is the developer's word.",
         signal,
     ]
@@ -230,8 +230,8 @@ def checking(facts: Facts) -> Section:
 
 def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
     questions = "; ".join(
-        f"{each.name} (ALARM above {each.threshold:g}"
-        + (f": {each.meaning})" if each.meaning else ")")
+        f"{each.name} (ALARM above {each.threshold:g}, on a scale from 0 to 1"
+        + (f" where 1 says: {each.meaning})" if each.meaning else ")")
         for each in suite.questions
     )
     asks = tuple(
