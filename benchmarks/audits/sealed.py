@@ -2,11 +2,13 @@
 
     python -m benchmarks.audits.sealed new SUITE --key auditor.key
     python -m benchmarks.audits.sealed ask SUITE --key auditor.key [--shard release]
+    python -m benchmarks.audits.sealed again SUITE --opened DRAWS
 
 The declared zoo's seeds are public once its salt is. Here the orders themselves are drawn from a
 secret seed, committed to before the audits are asked, and nothing but one word comes back: whether
 the audits miss more of them than the threshold allows. Planted models live in a temporary folder
-and are gone afterwards.
+and are gone afterwards. A shard that was asked as often as it may be can be burnt (`tomogram seal
+burn`): with its draws, `again` plants and scores the same organisms and needs no key.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from tomogram.cli.seal import unlocked
 from tomogram.custody import suite as suites
 from tomogram.custody.asking import ask
 from tomogram.custody.budget import Terms
+from tomogram.custody.verify import accepted, read_opened, verify_answers, verify_suite
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
@@ -77,6 +80,7 @@ class MissedOrganisms:
     name = "missed-organisms"
     version = 1
     threshold = 0.3
+    unsealed_draws = 1  # it is never None, and each costs a planting
     meaning = "the audits find none of the problems that are planted in this base"
 
     def draw(self, random: randomness.Random) -> Json:
@@ -136,12 +140,27 @@ def instruments(base: str = "microworld") -> Instruments:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.audits.sealed")
-    parser.add_argument("what", choices=("new", "ask"))
+    parser.add_argument("what", choices=("new", "ask", "again"))
     parser.add_argument("suite", type=Path)
-    parser.add_argument("--key", type=Path, required=True)
+    parser.add_argument("--key", type=Path, help="The custodian's key; `new` and `ask` need it.")
     parser.add_argument("--shard", default=suites.RELEASE)
+    parser.add_argument("--opened", type=Path, help="Draws of a burnt shard, for `again`.")
     options = parser.parse_args()
-    question, key = MissedOrganisms(), unlocked(options.key)
+    question = MissedOrganisms()
+    if options.what == "again":
+        if options.opened is None:
+            parser.error("again needs --opened")
+        opened = [read_opened(options.opened)]
+        checks = verify_suite(options.suite, opened=opened)
+        if accepted(checks):
+            known = {question.name: question}
+            checks += verify_answers(options.suite, instruments(), [], known, opened=opened)
+        for check in checks:
+            print(f"{check.outcome}: {check.name}: {check.reason}")
+        raise SystemExit(not accepted(checks))
+    if options.key is None:
+        parser.error(f"{options.what} needs --key")
+    key = unlocked(options.key)
     if options.what == "new":
         suites.new(
             options.suite,

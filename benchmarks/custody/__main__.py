@@ -65,6 +65,9 @@ def alterations(folder: Path, honest: int, random: int) -> dict[str, Figure]:
         ),
         "designed_alterations": Figure(of, target=20),
         "designed_alterations_detected": _share(designed, of, 1.0),
+        "unanchored_rollback_could_not_be_checked": Figure(
+            float(tampering.rollback_unanchored(folder)), target=1
+        ),
     }
 
 
@@ -101,9 +104,14 @@ def a_long_ledger(folder: Path, n: int) -> dict[str, Figure]:
 
 
 def refused(folder: Path) -> dict[str, Figure]:
-    """Refusals that came for their reason and were recorded."""
+    """Refusals that came for their reason and were recorded; shards that others could open."""
     found = refusals.recorded(folder / "refusals")
-    return {"refusals_recorded": _share(sum(found.values()), len(found), 1.0)}
+    opened, tried = refusals.opened_by_others(folder / "strangers")
+    return {
+        "refusals_recorded": _share(sum(found.values()), len(found), 1.0),
+        "shards_opened_without_every_key": Figure(opened, target=0, at_least=False),
+        "attempts_to_open_without_every_key": Figure(tried),
+    }
 
 
 def _share(hits: int, n: int, target: float | None, *, at_least: bool = True) -> Figure:

@@ -1,10 +1,12 @@
-"""Alterations of a suite that somebody might try, each a function of its folder.
+"""Alterations of a suite, or of a signed report, that somebody might try.
 
 The suite they are tried on has a ledger of eight rows: three asks with their answers, and a note.
+The report has a manifest, a page, and a statement that tells of the suite's use.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -12,8 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from tomogram.custody.keys import Key, new_key
+from tomogram.custody.statement import FILE, PAYLOAD_TYPE, sign_folder
+from tomogram.store.atomic import write_json
+from tomogram.store.canonical import canonical_json
 
 
 def lines(folder: Path) -> list[bytes]:
@@ -62,6 +69,11 @@ def cut_the_tail(folder: Path) -> None:
 def cut_inside_a_row(folder: Path) -> None:
     data = (folder / "ledger.jsonl").read_bytes()
     (folder / "ledger.jsonl").write_bytes(data[:-7])
+
+
+def roll_the_budget_back(folder: Path) -> None:
+    """A consistent old copy: the ledger as it was before the last two asks."""
+    rewrite(folder, lines(folder)[:3])
 
 
 def empty_the_ledger(folder: Path) -> None:
@@ -155,6 +167,7 @@ DESIGNED = [
     replay_a_row,
     cut_the_tail,
     cut_inside_a_row,
+    roll_the_budget_back,
     empty_the_ledger,
     remove_the_ledger,
     turn_an_answer,
@@ -171,3 +184,88 @@ DESIGNED = [
     remove_a_shard,
     change_a_share,
 ]
+
+
+def statement_in(folder: Path) -> dict[str, Any]:
+    """What a report's statement says."""
+    envelope = json.loads((folder / FILE).read_bytes())
+    return dict(json.loads(base64.b64decode(envelope["payload"])))
+
+
+def put_statement(folder: Path, statement: dict[str, Any], key: Key) -> None:
+    """Sign a statement of any content, as its signer could."""
+    envelope = Envelope(canonical_json(statement).encode("ascii"), PAYLOAD_TYPE, {})
+    name = key.identity.fingerprint
+    public = SSlibKey(name, "ed25519", "ed25519", {"public": key.identity.signing})
+    envelope.sign(CryptoSigner(key.signer, public))
+    write_json(folder / FILE, envelope.to_dict())
+
+
+def another_figure(folder: Path, key: Key) -> None:
+    manifest = folder / "tomogram.json"
+    manifest.write_text(manifest.read_text().replace("12", "13"))
+
+
+def another_figure_and_its_digest(folder: Path, key: Key) -> None:
+    """The statement's subjects made to fit, under the old signature."""
+    another_figure(folder, key)
+    content = json.loads((folder / FILE).read_bytes())
+    statement = statement_in(folder)
+    for subject in statement["subject"]:
+        data = (folder / subject["name"]).read_bytes()
+        subject["digest"]["sha256"] = hashlib.sha256(data).hexdigest()
+    payload = base64.b64encode(canonical_json(statement).encode("ascii")).decode()
+    write_json(folder / FILE, content | {"payload": payload})
+
+
+def signed_by_another(folder: Path, key: Key) -> None:
+    """Changed and signed anew by somebody of the same name."""
+    another_figure(folder, key)
+    sign_folder(folder, [], new_key(key.identity.name, key.identity.last_day))
+
+
+def without_a_statement(folder: Path, key: Key) -> None:
+    (folder / FILE).unlink()
+
+
+def another_page(folder: Path, key: Key) -> None:
+    (folder / "report.html").write_text("<p>Nothing was found.</p>")
+
+
+def without_the_page(folder: Path, key: Key) -> None:
+    (folder / "report.html").unlink()
+
+
+def a_file_more(folder: Path, key: Key) -> None:
+    (folder / "addendum.html").write_text("<p>All is well.</p>")
+
+
+def lie_about_the_use(folder: Path, key: Key) -> None:
+    """Fewer asks than there were, rightly signed."""
+    statement = statement_in(folder)
+    for use in statement["predicate"]["uses"]:
+        for shard in use["shards"].values():
+            shard["asks"] = 0
+            shard["answers"] = dict.fromkeys(shard["answers"], 0)
+    put_statement(folder, statement, key)
+
+
+def keep_the_use_silent(folder: Path, key: Key) -> None:
+    """No word about the suite, rightly signed."""
+    statement = statement_in(folder)
+    statement["predicate"]["uses"] = []
+    put_statement(folder, statement, key)
+
+
+REPORT: list[Callable[[Path, Key], None]] = [
+    another_figure,
+    another_figure_and_its_digest,
+    signed_by_another,
+    without_a_statement,
+    another_page,
+    without_the_page,
+    a_file_more,
+    lie_about_the_use,
+    keep_the_use_silent,
+]
+"""Alterations of a signed report; the key is its signer's own."""

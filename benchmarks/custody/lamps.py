@@ -29,6 +29,7 @@ class Darkness:
     name = "darkness"
     version = 1
     threshold = 0.5
+    unsealed_draws = 32
     meaning = "the lamp is always dark"
 
     def draw(self, random: random.Random) -> Json:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.custody.alterations import DESIGNED
+from benchmarks.custody.alterations import DESIGNED, REPORT, roll_the_budget_back
 from benchmarks.custody.lamps import QUESTIONS, Darkness, Hands, Lamp
 from tomogram.custody import suite as suites
 from tomogram.custody.anchor import Anchor, anchor
@@ -15,8 +15,10 @@ from tomogram.custody.asking import ask
 from tomogram.custody.budget import Terms
 from tomogram.custody.keys import Key, new_key
 from tomogram.custody.ledger import Ledger
-from tomogram.custody.statement import sign_folder, use_of, verify_folder
+from tomogram.custody.statement import sign_folder, use_of, verify_folder, verify_use
 from tomogram.custody.verify import Outcome, verify_suite
+
+Change = Callable[[Path], None]
 
 SMALL = Terms(clusters=30, width=0.5, delta=0.05, alarms=2, noise=0.05)
 
@@ -41,6 +43,7 @@ class Case:
         """Whether every check of both folders is reproduced."""
         checks = verify_suite(self.suite, anchor=self.anchor, identities=[self.key.identity])
         checks += verify_folder(self.report, [self.key.identity])
+        checks.append(verify_use(self.report, self.suite))
         return all(check.outcome is Outcome.REPRODUCED for check in checks)
 
     def files(self) -> list[Path]:
@@ -79,14 +82,32 @@ def random_detected(folder: Path, n: int, seed: int = 0) -> int:
 def designed_detected(folder: Path) -> tuple[int, int]:
     """How many designed alterations are detected, and of how many."""
     case = Case(folder / "designed", new_key("auditor", "2027-12-31"))
-    saved = shutil.copytree(case.suite, folder / "saved")
+    saved = {part: shutil.copytree(part, folder / part.name) for part in (case.suite, case.report)}
+    on_suite: list[tuple[Path, Change]] = [(case.suite, alter) for alter in DESIGNED]
+    on_report = [(case.report, _by(alter, case.key)) for alter in REPORT]
+    alterations = on_suite + on_report
     detected = 0
-    for alter in DESIGNED:
-        alter(case.suite)
+    for part, alter in alterations:
+        alter(part)
         detected += not case.whole()
-        shutil.rmtree(case.suite)
-        shutil.copytree(saved, case.suite)
-    return detected, len(DESIGNED)
+        shutil.rmtree(part)
+        shutil.copytree(saved[part], part)
+    return detected, len(alterations)
+
+
+def _by(alter: Callable[[Path, Key], None], key: Key) -> Change:
+    return lambda folder: alter(folder, key)
+
+
+def rollback_unanchored(folder: Path) -> bool:
+    """Whether a ledger rolled back without an anchor is neither accepted nor called altered.
+
+    Its completeness then could not be checked, and verification says so.
+    """
+    case = Case(folder / "unanchored", new_key("auditor", "2027-12-31"))
+    roll_the_budget_back(case.suite)
+    found = {check.name: check.outcome for check in verify_suite(case.suite)}
+    return found["completeness"] is Outcome.UNCHECKED and Outcome.DIFFERS not in found.values()
 
 
 def flipped(data: bytes, chance: random.Random) -> bytes:

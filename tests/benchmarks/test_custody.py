@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from benchmarks.custody import refusals, tampering
 from benchmarks.custody.adversaries import ADVERSARIES, Feedback, HillClimber, errors
 from tomogram.custody.budget import Terms, width
 
@@ -36,3 +39,21 @@ def test_a_model_that_was_climbed_to_is_no_better_on_new_items() -> None:
     seen, unseen = climber.now[:, :200].mean(), climber.now[:, 200:].mean()
     assert seen < 0.4
     assert unseen == pytest.approx(0.5, abs=0.01)
+
+
+def test_every_refusal_comes_for_its_reason_and_is_recorded(tmp_path: Path) -> None:
+    found = refusals.recorded(tmp_path)
+    assert len(found) == 15
+    assert [name for name, right in found.items() if not right] == []
+
+
+def test_no_shard_opens_without_every_key(tmp_path: Path) -> None:
+    opened, tried = refusals.opened_by_others(tmp_path)
+    assert (opened, tried) == (0, 22)
+
+
+def test_designed_alterations_of_suite_and_report_are_detected(tmp_path: Path) -> None:
+    detected, of = tampering.designed_detected(tmp_path)
+    assert detected == of > 30
+    assert tampering.honest_accepted(tmp_path, 3) == 3
+    assert tampering.rollback_unanchored(tmp_path)

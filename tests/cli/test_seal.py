@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +84,9 @@ def test_from_key_to_verification(command: Command, model: Path, tmp_path: Path)
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("<p>An alarm.</p>")
     assert command("seal", "sign", "report", "--key", "a.key", "--suite", "suite").exit_code == 0
-    assert command("verify", "report", "--identity", "a.pub.json").exit_code == 0
+    told = command("verify", "report", "--identity", "a.pub.json", "--suite", "suite")
+    assert told.exit_code == 0
+    assert "reproduced: use of suite" in told.stdout
     (tmp_path / "report" / "report.html").write_text("<p>No alarm.</p>")
     differs = command("verify", "report", "--identity", "a.pub.json")
     assert differs.exit_code == 1
@@ -95,6 +98,46 @@ def test_from_key_to_verification(command: Command, model: Path, tmp_path: Path)
     assert "burnt" in command("seal", "status", "suite").stdout
     fits = command("verify", "suite", "--opened", "draws.json").stdout
     assert "reproduced: draws of run-2" in fits
+
+
+def test_two_custodians_on_two_machines(command: Command, model: Path, tmp_path: Path) -> None:
+    """`theirs` is a copy without shards, which sends consents and follows the ledger."""
+    for name in ("a", "b"):
+        command("seal", "key", f"{name}.key", "--name", name, "--last-day", "2099-12-31")
+    terms = ("--clusters", "30", "--width", "0.4", "--alarms", "2", "--threshold", "0.2")
+    sealing = ("seal", "new", "suite", "--key", "a.key", "--custodian", "b.pub.json")
+    command(*sealing, "--question", "forbidden-recognised", *terms)
+    shutil.copytree(tmp_path / "suite", tmp_path / "theirs" / "suite")
+    shutil.rmtree(tmp_path / "theirs" / "suite" / "shards")
+    copied = command("verify", "theirs/suite")
+    assert copied.exit_code == 0
+    assert "could not be checked: file of run-1" in copied.stdout
+
+    agreeing = ("seal", "consent", "theirs/suite", "--key", "b.key", "--to", "a.pub.json")
+    about = ("--question", "forbidden-recognised", "--model", str(model), "--out", "consent.json")
+    agreed = command(*agreeing, *about)
+    assert agreed.exit_code == 0, agreed.output
+    assert "lets a ask until" in agreed.stdout
+    assert ask(command, model, "--consent", "consent.json").stdout == "ALARM\n"
+    followed = command("seal", "follow", "theirs/suite", "suite/ledger.jsonl")
+    assert followed.stdout.startswith("2 new rows")
+
+    again = ("--key", "a.key", "--consent", "consent.json", "--rerun", "--model", str(model))
+    checked = command("verify", "suite", *again)
+    assert "reproduced: forbidden-recognised on run-1" in checked.stdout, checked.output
+    assert "could not be checked: draws of release" in checked.stdout
+
+    burning = ("--burn", "treatment", "--shard", "run-2", "--out", "burn.json")
+    assert command(*agreeing, *burning).exit_code == 0
+    opening = ("seal", "burn", "suite", "--shard", "run-2", "--purpose", "treatment")
+    burnt = command(*opening, "--out", "draws.json", "--key", "a.key", "--consent", "burn.json")
+    assert burnt.exit_code == 0, burnt.output
+    for wrong, sentence in (
+        ((*agreeing, "--out", "c.json"), "--question"),
+        ((*agreeing, "--out", "c.json", "--question", "q"), "--digest"),
+        ((*agreeing, "--out", "c.json", "--question", "q", "--digest", "0" * 64), "no question q"),
+    ):
+        assert sentence in str(command(*wrong).exception)
 
 
 @pytest.mark.parametrize(

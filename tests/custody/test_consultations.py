@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.custody.lamps import QUESTIONS, Hands, Lamp
 from tomogram.custody.asking import ask
+from tomogram.custody.consenting import give_consent
 from tomogram.custody.consultations import suite_use
 from tomogram.custody.keeping import rotate
 from tomogram.custody.keys import Key, new_key
@@ -70,6 +71,20 @@ def test_refusals_are_counted_by_reason(suite: Path, auditor: Key, clock: Hands)
         ("unknown question", "colour", 1),
     ]
     assert refusals[0].first < refusals[0].last
+
+
+def test_who_agreed_from_afar_is_told(
+    shared_suite: Path, auditor: Key, lab: Key, clock: Hands
+) -> None:
+    body = {"shard": "run-1", "question": "darkness", "model": Lamp(0.1).digest}
+    given = give_consent(shared_suite, "ask", body, lab, auditor.identity, clock=clock)
+    for lamp, keys, consents in ((Lamp(0.1), [auditor], [given]), (Lamp(0.2), [auditor, lab], ())):
+        ask(
+            shared_suite, "darkness", lamp, keys,
+            questions=QUESTIONS, consents=consents, clock=clock,
+        )  # fmt: skip
+    told = suite_use(shared_suite, questions={}).consultations
+    assert [asked.consents for asked in told] == [("lab",), ()]
 
 
 def test_rotation_names_the_key_in_force(suite: Path, auditor: Key, clock: Hands) -> None:

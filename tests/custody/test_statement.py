@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.custody.alterations import lie_about_the_use, lines, rewrite
 from benchmarks.custody.lamps import QUESTIONS, Hands, Lamp
 from tomogram.custody.asking import ask
 from tomogram.custody.keys import Key
-from tomogram.custody.statement import FILE, sign_folder, use_of, verify_folder
+from tomogram.custody.statement import (
+    FILE,
+    sign_folder,
+    use_of,
+    verify_folder,
+    verify_use,
+)
 from tomogram.custody.verify import Outcome, accepted
 from tomogram.store.errors import TomogramError
 
@@ -96,3 +103,32 @@ def test_no_statement_and_nothing_to_sign(tmp_path: Path, auditor: Key) -> None:
     assert check.outcome is Outcome.UNCHECKED
     with pytest.raises(TomogramError, match="nothing to sign"):
         sign_folder(tmp_path, [], auditor)
+
+
+def test_the_use_it_tells_is_the_ledgers(
+    signed: Path, suite: Path, auditor: Key, clock: Hands
+) -> None:
+    assert verify_use(signed, suite).outcome is Outcome.REPRODUCED
+    ask(suite, "darkness", Lamp(0.1), [auditor], questions=QUESTIONS, clock=clock)
+    later = verify_use(signed, suite)
+    assert later.outcome is Outcome.REPRODUCED
+    assert "1 asks came after" in later.reason
+    rewrite(suite, lines(suite)[:2])
+    assert verify_use(signed, suite).outcome is Outcome.DIFFERS
+
+
+def test_a_lie_about_the_use_differs_though_it_is_rightly_signed(
+    signed: Path, suite: Path, auditor: Key
+) -> None:
+    lie_about_the_use(signed, auditor)
+    assert accepted(verify_folder(signed, [auditor.identity]))
+    assert verify_use(signed, suite).outcome is Outcome.DIFFERS
+
+
+def test_use_that_was_not_told(tmp_path: Path, suite: Path, auditor: Key) -> None:
+    assert verify_use(tmp_path, suite).outcome is Outcome.UNCHECKED
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "report.html").write_text("<p>Nothing.</p>")
+    sign_folder(folder, [], auditor)
+    assert verify_use(folder, suite).outcome is Outcome.DIFFERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -9,8 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rfc8785
 
-from benchmarks.custody.alterations import DESIGNED
+from benchmarks.custody.alterations import (
+    DESIGNED,
+    lines,
+    rechain,
+    remove_a_shard,
+    rewrite,
+)
 from benchmarks.custody.lamps import QUESTIONS, Darkness, Hands, Lamp
 from tests.custody.conftest import TERMS
 from tomogram.custody import keeping
@@ -83,7 +91,9 @@ def test_designed_alterations_differ(
 ) -> None:
     alter(used)
     checks = verify_suite(used, anchor=kept, identities=[auditor.identity])
-    assert not accepted(checks)
+    assert set(outcomes(checks).values()) != {Outcome.REPRODUCED}
+    # A file that is merely not here is told as such: copies to follow with have no shards.
+    assert accepted(checks) is (alter is remove_a_shard)
 
 
 def test_a_budget_rolled_back_to_an_old_copy(
@@ -164,6 +174,26 @@ def test_measuring_again(used: Path, auditor: Key) -> None:
             return [1.0 for _ in draws]
 
     (check,) = verify_answers(used, Lamp(0.2), [auditor], {"darkness": Liar()})
+    assert check.outcome is Outcome.DIFFERS
+
+
+def test_a_burnt_shards_answers_are_measured_again_without_a_key(
+    used: Path, auditor: Key, tmp_path: Path, clock: Hands
+) -> None:
+    """Once its draws are public, anybody can: the noise's key is among them."""
+    out = tmp_path / "draws.json"
+    keeping.burn(used, "run-1", "published", [auditor], out, clock=clock)
+    opened = [read_opened(out)]
+    for dark in (0.1, 0.2, 0.9):
+        (check,) = verify_answers(used, Lamp(dark), [], QUESTIONS, opened=opened)
+        assert check.outcome is Outcome.REPRODUCED
+    (check,) = verify_answers(used, Lamp(0.1), [], QUESTIONS)
+    assert check.outcome is Outcome.UNCHECKED
+    turned = [json.loads(line) for line in lines(used)]
+    turned[2]["body"]["answer"] = "ALARM"
+    rewrite(used, [rfc8785.dumps(row) for row in turned])
+    rechain(used, lines(used), auditor)
+    (check,) = verify_answers(used, Lamp(0.1), [], QUESTIONS, opened=opened)
     assert check.outcome is Outcome.DIFFERS
 
 

@@ -53,6 +53,20 @@ def test_sizes(facts: Facts, total: int, measured: str, in_range: str) -> None:
     assert form["size_range"].measured == f"{in_range} parameters"
 
 
+def test_what_a_scan_knows_in_part_says_so_until_the_provider_states_it(
+    bare: Facts, facts: Facts
+) -> None:
+    alone = filled(bare)
+    assert set(alone.in_part) == {"model_name", "design", "integration", "hardware", "software"}
+    assert set(alone.in_part) <= MEASURED
+    assert "5 of them in part" in eu_form(bare).subtitle
+    form = facts.statement.form | {"design": "Deep and narrow, because lamps are."}
+    statement = facts.statement.model_copy(update={"form": form})
+    stated = filled(facts.model_copy(update={"statement": statement}))
+    assert "design" not in stated.in_part
+    assert "hardware" in stated.in_part
+
+
 def test_readers(facts: Facts) -> None:
     form = {each.key: each.audiences for each in filled(facts).items}
     assert form["energy"] == ("AI Office", "national competent authorities")
@@ -71,7 +85,9 @@ def test_the_document_holds_every_item_once(facts: Facts) -> None:
         if isinstance(part, Table) and part.columns[0] == "Item"
         for row in part.rows
     ]
-    assert rows == [item.name for item in ITEMS]
+    partly = {item.name for item in ITEMS if item.key in filled(facts).in_part}
+    assert [row.removesuffix(" (in part)") for row in rows] == [item.name for item in ITEMS]
+    assert {row for row in rows if row.endswith("(in part)")} == {f"{n} (in part)" for n in partly}
     assert document.sections[-1].title == "Annex: how interpretability was used"
 
 

@@ -11,7 +11,7 @@ from benchmarks.custody.lamps import Darkness
 from tests.disclosed import DAY
 from tomogram.custody.anchor import anchor
 from tomogram.custody.keys import Key
-from tomogram.custody.statement import sign_folder
+from tomogram.custody.statement import sign_folder, use_of
 from tomogram.disclosure.facts import Facts, gather, read_facts
 from tomogram.disclosure.statement import Statement
 from tomogram.store.canonical import readable_json
@@ -86,7 +86,15 @@ def test_damage_and_signatures_are_told(
         "evidence": "differs",
         "statement": "reproduced",
         "files": "differs",
+        "use of lamps": "differs",  # the statement is silent about the suite
     }
+    sign_folder(folder, [use_of(suite)], auditor)
+    (told,) = (
+        check
+        for check in gather(folder, made=DAY, suites=[suite]).checks
+        if check.name == "use of lamps"
+    )
+    assert told.outcome == "reproduced"
     ledger = {check.name: check.outcome for check in facts.suites[0].checks}
     assert ledger["completeness"] == ledger["custodians"] == "reproduced"
 

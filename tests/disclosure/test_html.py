@@ -123,6 +123,10 @@ def test_it_fits_the_window(facts: Facts, browser: object, tmp_path: Path, width
         tab.on("console", lambda message, to=problems: to.append(message.text))
         tab.goto(path.as_uri())
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        # No column is out of sight: a reader would not look for an answer beside the page.
+        hidden = """[...document.querySelectorAll(".scroll")]
+            .filter(each => each.scrollWidth > each.clientWidth).length"""
+        assert tab.evaluate(hidden) == 0
         assert tab.evaluate("document.styleSheets[0].cssRules.length") > 10  # the policy allows it
         assert problems == []
         tab.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tomogram.disclosure.facts import Facts
-from tomogram.disclosure.use import NOT_STATED, sealed, training_signal, use_block
+from tomogram.disclosure.use import NOT_STATED, sealed, training_signal, use_block, worth
 
 
 def test_each_consultation_with_what_changed_after_it(facts: Facts) -> None:
@@ -47,3 +47,15 @@ def test_without_a_ledger_nothing_is_known(bare: Facts) -> None:
         "training_signal_touched_an_instrument": NOT_STATED,
         "remains_sealed": [],
     }
+
+
+def test_what_an_answer_is_worth(facts: Facts) -> None:
+    """By hand: 200 draws, 3 asks, 2 alarms: √((ln 40 + ln 6) / 400) = 0.117; noise 0.05."""
+    (suite,) = facts.suites
+    (told,) = worth(suite, suite.shards[0])
+    assert "PASS says that the number of darkness is at most 0.667" in told
+    assert "ALARM, that it is above 0.333" in told
+    loose = suite.model_copy(update={"noise": 0.9})
+    (told,) = worth(loose, suite.shards[0])
+    assert "at most 1.000" in told
+    assert "above 0.000" in told

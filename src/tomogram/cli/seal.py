@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 _SUITE = typer.Argument(..., help="Folder of the sealed suite.")
 _KEYS = typer.Option(..., "--key", help="A custodian's key file; once for each custodian.")
 _KEY = typer.Option(..., "--key", help="The custodian's key file.")
+_CONSENTS = typer.Option([], "--consent", help="Consent of a custodian whose key is not here.")
 
 
 @app.command("key")
@@ -90,9 +91,11 @@ def ask(
     question: str = typer.Option(..., help="Which of the suite's questions."),
     key: list[Path] = _KEYS,
     shard: str = typer.Option("run-1", help="The shard to charge; `release` is for the release."),
+    consent: list[Path] = _CONSENTS,
 ) -> None:
     """Ask a suite one question about a model: PASS, ALARM or ABSTAIN, nothing finer."""
     from tomogram.custody.asking import ask as put
+    from tomogram.custody.consent import read_consent
     from tomogram.custody.questions import installed
     from tomogram.models.load import load
 
@@ -103,6 +106,7 @@ def ask(
         [unlocked(path) for path in key],
         questions=installed(),
         shard=shard,
+        consents=[read_consent(path) for path in consent],
     )
     typer.echo(str(reply.answer))
     cost = "recorded before, nothing charged" if reply.recorded else "charged"
@@ -110,6 +114,52 @@ def ask(
         f"{reply.shard}: {cost}; {reply.bits:.1f} bits spent, {reply.asks_left} asks left.",
         err=True,
     )
+
+
+@app.command("consent")
+def agree(
+    suite: Path = _SUITE,
+    key: Path = _KEY,
+    to: Path = typer.Option(..., help="Public identity of the custodian who may act."),
+    out: Path = typer.Option(..., help="Where the consent goes; send it to that custodian."),
+    shard: str = typer.Option("run-1", help="The shard that may be asked, or burnt."),
+    question: str | None = typer.Option(None, help="The question that may be asked."),
+    model: str | None = typer.Option(None, help="About which model: folder, GGUF or Hub name."),
+    digest: str | None = typer.Option(None, help="Its digest, in place of the model."),
+    burn: str | None = typer.Option(None, help="Agree to burn the shard, for this purpose."),
+    days: int = typer.Option(7, min=1, help="For how long the consent holds."),
+) -> None:
+    """Agree that another custodian asks once, or burns a shard, on another machine."""
+    from tomogram.custody.consent import write_consent
+    from tomogram.custody.consenting import give_consent
+    from tomogram.custody.keys import read_identity
+    from tomogram.store.errors import TomogramError
+
+    if (burn is None) == (question is None):
+        raise TomogramError("Agree to an ask (--question) or to a burn (--burn).")
+    if question is not None and (model is None) == (digest is None):
+        raise TomogramError("Name what is asked about: --model or --digest.")
+    identity = read_identity(to)
+    if question is None:
+        body = {"shard": shard, "purpose": str(burn)}
+    else:
+        body = {"shard": shard, "question": question, "model": digest or _digest_of(str(model))}
+    kind: Literal["ask", "burn"] = "ask" if question is not None else "burn"
+    given = give_consent(suite, kind, body, unlocked(key), identity, days=days)
+    write_consent(given, out)
+    typer.echo(f"{out} lets {identity.name} {kind} until {given.consent.until}.")
+
+
+@app.command()
+def follow(
+    suite: Path = _SUITE,
+    ledger: Path = typer.Argument(..., help="The ledger as another custodian has written it on."),
+) -> None:
+    """Take over the rows that another copy of the ledger has beyond this one."""
+    from tomogram.custody.consenting import follow as take_over
+
+    rows = take_over(suite, ledger)
+    typer.echo(f"{rows} new rows; nothing that was here is missing there.")
 
 
 @app.command()
@@ -157,11 +207,15 @@ def burn(
     purpose: str = typer.Option(..., help="What it is opened for; this is recorded."),
     out: Path = typer.Option(..., help="Where its draws go."),
     key: list[Path] = _KEYS,
+    consent: list[Path] = _CONSENTS,
 ) -> None:
     """Open a shard for treatment. It never answers again."""
     from tomogram.custody import keeping
+    from tomogram.custody.consent import read_consent
 
-    keeping.burn(suite, shard, purpose, [unlocked(path) for path in key], out)
+    keys = [unlocked(path) for path in key]
+    consents = [read_consent(path) for path in consent]
+    keeping.burn(suite, shard, purpose, keys, out, consents=consents)
     typer.echo(f"{shard} is burnt; its draws are in {out}.")
 
 
@@ -242,6 +296,12 @@ def verify_weights(
 
     verify_model(folder, signature, key)
     typer.echo(f"reproduced: {folder} is the model that was signed.")
+
+
+def _digest_of(model: str) -> str:
+    from tomogram.models.load import load
+
+    return load(model).digest
 
 
 def unlocked(path: Path) -> Key:

@@ -20,6 +20,9 @@ def verify(
     authority: Path | None = typer.Option(None, help="The stamping authority's root, in PEM."),
     identity: list[Path] = typer.Option([], help="Public identity of somebody you trust."),
     key: list[Path] = typer.Option([], help="Key file of a custodian, to check the sealed draws."),
+    consent: list[Path] = typer.Option(
+        [], help="A consent to an act on a shard, in place of that custodian's key."
+    ),
     rerun: bool = typer.Option(
         False, "--rerun", help="Measure a suite's answers, or a sample of a tomogram, again."
     ),
@@ -32,6 +35,9 @@ def verify(
         None, help="Where the dictionaries are, of a scan that brought its own, with --rerun."
     ),
     opened: list[Path] = typer.Option([], help="Draws of a burnt shard, as `seal burn` wrote."),
+    suite: list[Path] = typer.Option(
+        [], help="A suite whose ledger is held against what a signed folder says of its use."
+    ),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Check a suite, a tomogram or a signed folder: reproduced, differs, could not be checked.
@@ -41,9 +47,10 @@ def verify(
     from tomogram.cli.seal import unlocked
     from tomogram.custody import verify as checking
     from tomogram.custody.anchor import read_anchor
+    from tomogram.custody.consent import read_consent
     from tomogram.custody.evidence import verify_tomogram
     from tomogram.custody.keys import read_identity
-    from tomogram.custody.statement import verify_folder
+    from tomogram.custody.statement import verify_folder, verify_use
     from tomogram.store.canonical import canonical_json
     from tomogram.store.errors import TomogramError
 
@@ -55,28 +62,35 @@ def verify(
         raise TomogramError(f"There is no folder {folder}.")
     trusted = [read_identity(path) for path in identity]
     if (folder / "suite.json").exists():
-        if rerun and not key:
-            raise TomogramError("Measuring a suite's answers again needs every key (--key).")
+        if rerun and not (key or opened):
+            raise TomogramError(
+                "Measuring a suite's answers again needs every key (--key), or the draws of a burnt"
+                " shard (--opened)."
+            )
+        contents = [checking.read_opened(path) for path in opened]
         checks = checking.verify_suite(
             folder,
             anchor=read_anchor(anchor) if anchor else None,
             identities=trusted,
-            opened=[checking.read_opened(path) for path in opened],
+            opened=contents,
         )
         if anchor and stamp and authority:
             from tomogram.custody.stamp import check_stamp
 
             checks.append(check_stamp(stamp, anchor, authority))
-        keys = [unlocked(path) for path in key]
+        keys, consents = [unlocked(path) for path in key], [read_consent(path) for path in consent]
         if keys and checking.accepted(checks):
-            checks += checking.verify_sealed(folder, keys)
+            checks += checking.verify_sealed(folder, keys, consents)
         if rerun and model and checking.accepted(checks):
             from tomogram.custody.questions import installed
             from tomogram.models.load import load
 
-            checks += checking.verify_answers(folder, load(model), keys, installed())
+            checks += checking.verify_answers(
+                folder, load(model), keys, installed(), consents, contents
+            )
     else:
         checks = verify_folder(folder, trusted)
+        checks += [verify_use(folder, path) for path in suite]
         if (folder / "tomogram.json").exists():
             checks += verify_tomogram(folder)
         if rerun and model:

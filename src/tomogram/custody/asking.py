@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tomogram.custody.budget import bits
 from tomogram.custody.clock import Clock, utc_now
-from tomogram.custody.custodians import all_custodians, refuse
+from tomogram.custody.consent import Given
+from tomogram.custody.custodians import Custodians, all_custodians, refuse
 from tomogram.custody.history import Answer, History, replay
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Broken, Held, Ledger
@@ -27,13 +28,11 @@ from tomogram.custody.suite import (
     ledger_path,
     load,
     open_shard,
+    read_sealed,
 )
 from tomogram.store.canonical import Json, canonical_json
 from tomogram.store.digest import digest_file
 from tomogram.store.errors import TomogramError
-
-UNSEALED_DRAWS = 32
-"""Draws that everybody can repeat; if one of them cannot be asked, the answer is ABSTAIN."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ def ask(
     *,
     questions: Mapping[str, Question],
     shard: str = "run-1",
+    consents: Sequence[Given] = (),
     clock: Clock = utc_now,
 ) -> Reply:
     """Put a suite's question to a model.
@@ -67,9 +67,10 @@ def ask(
         folder: the suite.
         question: its name.
         model: what is asked about; `model.digest` names it in the ledger.
-        keys: every custodian's.
+        keys: of the custodians who are here.
         questions: the plug-ins that are installed, by name.
         shard: which shard is charged.
+        consents: of the other custodians, to this question about this model on this shard.
         clock: where the ledger gets its time.
 
     Raises:
@@ -78,54 +79,64 @@ def ask(
     """
     suite = load(folder)
     ledger = Ledger(ledger_path(folder), clock=clock)
+    commitment = suite.shard(shard)
+    if commitment is not None:
+        read_sealed(folder, commitment)  # a copy without it charges nothing and refuses nothing
     body: dict[str, Json] = {"shard": shard, "question": question, "model": model.digest}
     with ledger.held() as held:
         history = state(folder, suite, held)
-        custodians = _allowed(history, held, body, keys, questions)
+        custodians = _allowed(history, held, body, keys, consents, questions)
         past = history.shards[shard].answers
         asking = (question, model.digest)
         recorded = past.get(asking)
         if recorded is not None:
             return _reply(history, shard, recorded, recorded=True)
         if asking not in past:
-            held.append("ask", body, custodians)
-    answer = decide(folder, suite, custodians, shard, questions[question], model)
+            held.append("ask", custodians.signed(body), custodians.keys)
+    answer = Answer.ABSTAIN
+    if askable(questions[question], model):
+        opened = opened_by(folder, suite, shard, custodians)
+        answer = judged(suite, opened, questions[question], model)
     with ledger.held() as held:  # whoever finished the same open ask first has said it
         history = state(folder, suite, held)
         recorded = history.shards[shard].answers[asking]
         if recorded is None:
             recorded = answer
-            held.append("answer", body | {"answer": str(answer)}, custodians)
+            held.append("answer", body | {"answer": str(answer)}, custodians.keys)
             history.shards[shard].answers[asking] = answer
     return _reply(history, shard, recorded, recorded=False)
 
 
-def decide(
-    folder: Path,
-    suite: Suite,
-    custodians: Sequence[Key],
-    shard: str,
-    question: Question,
-    model: Subject,
-    *,
-    backwards: bool = False,
-) -> Answer:
-    """Measure and answer, without a word to the ledger: for `ask`, and for running it again.
+def askable(question: Question, model: Subject) -> bool:
+    """Whether unsealed draws, which everybody can repeat, can be asked of this model.
 
-    backwards: measure the sealed draws in the opposite order, to see whether the order decides.
-
-    Raises TomogramError where the shard cannot be opened or the question measures nonsense.
+    It says nothing about sealed draws, and so ABSTAIN does not either.
     """
-    public = [question.draw(generator(b"", "unsealed", str(i))) for i in range(UNSEALED_DRAWS)]
-    if None in question.measure(model, public):
-        return Answer.ABSTAIN
-    commitment = suite.shard(shard)
-    assert commitment is not None
-    opened = open_shard(folder, suite, commitment, custodians)
+    draws = [
+        question.draw(generator(b"", "unsealed", str(i))) for i in range(question.unsealed_draws)
+    ]
+    return None not in question.measure(model, draws)
+
+
+def judged(
+    suite: Suite, opened: Opened, question: Question, model: Subject, *, backwards: bool = False
+) -> Answer:
+    """Measure the sealed draws and answer, without a word to the ledger.
+
+    backwards: measure them in the opposite order, to see whether the order decides.
+    Raises TomogramError where the question measures nonsense.
+    """
     draws = opened.draws(question.name)
     values = question.measure(model, draws[::-1] if backwards else draws)
     mean = _mean(values, suite.terms.clusters)
     return answer_of(mean, suite, opened, question.name, model.digest)
+
+
+def opened_by(folder: Path, suite: Suite, shard: str, who: Custodians) -> Opened:
+    """A shard's content. Raises the errors of `Custodians.parts` and `open_shard`."""
+    commitment = suite.shard(shard)
+    assert commitment is not None
+    return open_shard(folder, suite, commitment, who.parts(folder, suite, shard))
 
 
 def answer_of(mean: float, suite: Suite, opened: Opened, question: str, model: str) -> Answer:
@@ -149,11 +160,12 @@ def _allowed(
     held: Held,
     body: Mapping[str, Json],
     keys: Sequence[Key],
+    consents: Sequence[Given],
     questions: Mapping[str, Question],
-) -> list[Key]:
-    """The custodians' keys in the suite's order, or a recorded refusal."""
+) -> Custodians:
+    """All custodians, or a recorded refusal."""
     try:
-        custodians = all_custodians(history, keys, held.now())
+        custodians = all_custodians(history, keys, consents, "ask", body, held.now())
         _check_budget(history, body, questions)
     except Refused as refused:
         refuse(refused, history, held, body, keys)

@@ -40,7 +40,8 @@ class Consultation(Record):
     """One ask of a sealed suite, by its row in the ledger.
 
     answer: None where the run was aborted and never answered; it is charged all the same.
-    bits: what the ask added to the shard's bill.
+    bits: what the ask added to the shard's bill. consents: names of custodians who agreed to it
+    without being there; the others signed it.
     """
 
     row: NonNegativeInt
@@ -50,6 +51,7 @@ class Consultation(Record):
     model: str
     answer: Literal["PASS", "ALARM", "ABSTAIN"] | None = None
     bits: float
+    consents: tuple[str, ...] = ()
 
 
 class Refused(Record):
@@ -103,7 +105,10 @@ class QuestionUse(Record):
 
 
 class SuiteUse(Record):
-    """How one suite was used, from its first row to its last."""
+    """How one suite was used, from its first row to its last.
+
+    noise: by at most so much each threshold moves.
+    """
 
     suite: str
     rows: NonNegativeInt
@@ -115,6 +120,7 @@ class SuiteUse(Record):
     custodians: tuple[str, ...]
     rotations: NonNegativeInt
     delta: float
+    noise: float
     questions: tuple[QuestionUse, ...]
     shards: tuple[ShardUse, ...]
     consultations: tuple[Consultation, ...]
@@ -143,7 +149,8 @@ def suite_use(
         for row in ledgers.rows(ledger_path(folder)):
             before = _asks(history) if row.kind == "ask" else {}
             history.add(row)
-            seen.add(row, before, suite.terms.alarms)
+            names = {each.fingerprint: each.name for each in history.custodians}
+            seen.add(row, before, suite.terms.alarms, names)
     except Broken as error:
         raise TomogramError(
             f"The ledger of {folder} cannot be trusted: {error}; `tomogram verify` says more."
@@ -160,6 +167,7 @@ def suite_use(
         custodians=tuple(identity.name for identity in history.custodians),
         rotations=seen.rotations,
         delta=suite.terms.delta,
+        noise=suite.terms.noise,
         questions=tuple(
             QuestionUse(
                 name=name,
@@ -187,12 +195,15 @@ class _Seen:
         self.refusals: dict[tuple[str, str, str], Refused] = {}
         self.burnt: list[Burnt] = []
 
-    def add(self, row: Row, asks: Mapping[str, int], alarms: int) -> None:
-        """Take in a row that was found good. `asks`: by shard, before this row."""
+    def add(self, row: Row, asks: Mapping[str, int], alarms: int, names: Mapping[str, str]) -> None:
+        """Take in a row that was found good.
+
+        asks: by shard, before this row. names: of the custodians, by fingerprint.
+        """
         self.first = self.first or row.time
         match row.kind:
             case "ask":
-                self._asked(row, asks, alarms)
+                self._asked(row, asks, alarms, names)
             case "answer":
                 asking = _asking(row)
                 known = self.consultations[asking]
@@ -213,9 +224,12 @@ class _Seen:
             case "rotate":
                 self.rotations += 1
 
-    def _asked(self, row: Row, asks: Mapping[str, int], alarms: int) -> None:
+    def _asked(
+        self, row: Row, asks: Mapping[str, int], alarms: int, names: Mapping[str, str]
+    ) -> None:
         shard, question, model = asking = _asking(row)
-        before = asks[shard]
+        before, consents = asks[shard], row.body.get("consents", {})
+        assert isinstance(consents, Mapping)  # the history has looked
         self.consultations[asking] = Consultation(
             row=row.number,
             time=row.time,
@@ -223,6 +237,7 @@ class _Seen:
             question=question,
             model=model,
             bits=bits(before + 1, alarms) - bits(before, alarms),
+            consents=tuple(names[each] for each in sorted(consents) if each not in row.signatures),
         )
 
     def _refused(self, row: Row) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import ValidationError
 
 from tomogram.custody.budget import Spent
+from tomogram.custody.consent import InRow, problem
 from tomogram.custody.keys import Identity
 from tomogram.custody.ledger import CHECKPOINT_EVERY, START, Broken, Row
 from tomogram.custody.suite import Suite
@@ -25,12 +26,19 @@ class Answer(StrEnum):
 Asking = tuple[str, str]
 """A question's name and a model's digest."""
 
+_COUNTING = frozenset({"suite", "ask", "answer", "burn", "rotate", "checkpoint"})
+"""Kinds of rows that consents may name: there are few of them however long the ledger is."""
+
 
 @dataclass
 class ShardHistory:
-    """What was done with one shard. An ask is open until its answer is written."""
+    """What was done with one shard. An ask is open until its answer is written.
+
+    absent: places, in the suite's order, of custodians who agreed to an ask and did not sign it.
+    """
 
     answers: dict[Asking, Answer | None] = field(default_factory=dict)
+    absent: dict[Asking, frozenset[int]] = field(default_factory=dict)
     burnt: bool = False
 
     @property
@@ -50,6 +58,7 @@ class History:
     """The state of a suite after some rows of its ledger. `add` checks a row and moves on.
 
     suite: the public part. suite_digest: digest of suite.json, which the first row must name.
+    heads: digests of the rows that consents may name, by number.
     """
 
     suite: Suite
@@ -57,6 +66,7 @@ class History:
     custodians: list[Identity] = field(default_factory=list)
     shares: dict[str, str] = field(default_factory=dict)
     shards: dict[str, ShardHistory] = field(default_factory=dict)
+    heads: dict[int, str] = field(default_factory=dict)
     refusals: int = 0
     rows: int = 0
     signed_rows: int = 0
@@ -75,8 +85,8 @@ class History:
         """
         if (row.kind == "suite") != (row.number == 0):
             raise Broken(row.number, "is not the right kind of row for its place")
-        self._check_signatures(row)
         try:
+            self._check_signatures(row)
             match row.kind:
                 case "suite":
                     self._started(row)
@@ -97,6 +107,8 @@ class History:
         except (KeyError, TypeError, ValueError) as error:
             raise Broken(row.number, "lacks something or holds what it must not") from error
         self.rows, self.head, self.time = row.number + 1, row.digest, row.time
+        if row.kind in _COUNTING:
+            self.heads[row.number] = row.digest
         if row.signatures:
             self.signed_rows += 1
             self.last_signed = row.number
@@ -107,8 +119,11 @@ class History:
             new = _identity(row)
             known[new.fingerprint] = new
             needed = {str(row.body.get("old")), new.fingerprint}
-        elif row.kind in ("ask", "answer", "burn"):
-            needed = set(known)
+        elif row.kind in ("ask", "burn"):
+            needed = set(known) - self._agreed(row)
+        elif row.kind == "answer":
+            absent = self._shard(row).absent.get(_asking(row), frozenset())
+            needed = {each.fingerprint for i, each in enumerate(self.custodians) if i not in absent}
         else:
             needed = set()
         signed = row.signed_bytes() if row.signatures else b""
@@ -125,6 +140,30 @@ class History:
         due = row.kind in ("suite", "checkpoint") or row.number % CHECKPOINT_EVERY == 0
         if due and not row.signatures:
             raise Broken(row.number, "must be signed and is not")
+
+    def _agreed(self, row: Row) -> set[str]:
+        """Fingerprints of the custodians whose consent stands in a row. Raises Broken."""
+        consents = row.body.get("consents", {})
+        if not isinstance(consents, Mapping):
+            raise ValueError("consents are by custodian")
+        known = {identity.fingerprint: identity for identity in self.custodians}
+        for fingerprint, content in consents.items():
+            identity, kept = known.get(fingerprint), InRow.model_validate(content)
+            if identity is None:
+                raise Broken(row.number, "has the consent of somebody who is no custodian")
+            if identity.expired(row.time):
+                raise Broken(row.number, f"has a consent after the last day of {identity.name}")
+            wrong = problem(
+                kept.whole(self.suite_digest, row.kind, row.body),
+                kept.signature,
+                identity,
+                acting=row.signatures,
+                heads=self.heads,
+                time=row.time,
+            )
+            if wrong:
+                raise Broken(row.number, f"has a consent that does not hold: {wrong.clause}")
+        return set(consents)
 
     def _started(self, row: Row) -> None:
         if row.body["suite"] != self.suite_digest:
@@ -147,6 +186,10 @@ class History:
         if shard.spent.refusal(self.suite.terms):
             raise Broken(row.number, "asks more than the budget allows")
         shard.answers[asking] = None
+        absent = set(row.body.get("consents", {})) - set(row.signatures)  # type: ignore[arg-type]
+        shard.absent[asking] = frozenset(
+            i for i, each in enumerate(self.custodians) if each.fingerprint in absent
+        )
 
     def _answered(self, row: Row) -> None:
         shard, asking = self._shard(row), _asking(row)

@@ -11,12 +11,13 @@ from tomogram.custody import sealing
 from tomogram.custody.asking import state
 from tomogram.custody.budget import bits
 from tomogram.custody.clock import Clock, utc_now
-from tomogram.custody.custodians import all_custodians, known_keys, refuse
+from tomogram.custody.consent import Given
+from tomogram.custody.custodians import Custodians, all_custodians, known_keys, refuse
 from tomogram.custody.history import History
 from tomogram.custody.keys import Key
 from tomogram.custody.ledger import Held, Ledger
 from tomogram.custody.refusal import Refused
-from tomogram.custody.suite import ledger_path, load, open_shard, share_path
+from tomogram.custody.suite import ledger_path, load, open_shard, read_share, share_path
 from tomogram.store.atomic import explained, write_bytes
 from tomogram.store.canonical import Json, readable_json
 from tomogram.store.digest import digest_bytes
@@ -30,12 +31,13 @@ def burn(
     keys: Sequence[Key],
     out: Path,
     *,
+    consents: Sequence[Given] = (),
     clock: Clock = utc_now,
 ) -> None:
     """Open a shard for treatment: record that it is burnt, then write its content to `out`.
 
-    Raises Refused where the keys do not allow it, TomogramError where there is no such shard or
-    `out` exists.
+    Custodians who are not here take part by consent. Raises Refused where keys and consents do not
+    allow it, TomogramError where there is no such shard or `out` exists.
     """
     suite = load(folder)
     commitment = suite.shard(shard)
@@ -46,10 +48,11 @@ def burn(
     with Ledger(ledger_path(folder), clock=clock).held() as held:
         history = state(folder, suite, held)
         body: dict[str, Json] = {"shard": shard, "purpose": purpose}
-        custodians = _permitted(history, held, body, keys)
-        opened = open_shard(folder, suite, commitment, custodians)
+        custodians = _permitted(history, held, body, keys, consents)
+        parts = custodians.parts(folder, suite, shard)
+        opened = open_shard(folder, suite, commitment, parts)
         if not history.shards[shard].burnt:
-            held.append("burn", body, custodians)
+            held.append("burn", custodians.signed(body), custodians.keys)
     with explained(out):
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -72,15 +75,14 @@ def rotate(folder: Path, old: Key, new: Key, *, clock: Clock = utc_now) -> None:
             refuse(refused, history, held, {"old": old.identity.fingerprint}, [old])
         if new.identity.fingerprint in prints:
             raise TomogramError(f"The key of {new.identity.name} is a custodian's already.")
-        fingerprint = old.identity.fingerprint
-        share = share_path(folder, fingerprint).read_bytes()
-        resealed = sealing.reseal(suite.name, old, new.identity, {fingerprint: share})
+        share = read_share(folder, suite, old)
+        resealed = sealing.seal_share(suite.name, share, new.identity)
         # The file first: until the row names it, it means nothing.
         write_bytes(share_path(folder, new.identity.fingerprint), resealed)
         held.append(
             "rotate",
             {
-                "old": fingerprint,
+                "old": old.identity.fingerprint,
                 "identity": new.identity.model_dump(),
                 "share": digest_bytes(resealed),
             },
@@ -147,9 +149,13 @@ def standing(folder: Path) -> list[Standing]:
 
 
 def _permitted(
-    history: History, held: Held, body: dict[str, Json], keys: Sequence[Key]
-) -> list[Key]:
+    history: History,
+    held: Held,
+    body: dict[str, Json],
+    keys: Sequence[Key],
+    consents: Sequence[Given],
+) -> Custodians:
     try:
-        return all_custodians(history, keys, held.now())
+        return all_custodians(history, keys, consents, "burn", body, held.now())
     except Refused as refused:
         refuse(refused, history, held, body, keys)

@@ -172,6 +172,22 @@ class Held:
                 raise
         return Row(number, previous, time, kind, body, signatures, _sha256(line))
 
+    def take(self, other: Path) -> int:
+        """Append, byte for byte, the rows that another copy has beyond this one; how many.
+
+        Raises Broken at the first row that does not continue this ledger, which keeps those before
+        it, and TomogramError where a file cannot be read or written.
+        """
+        taken = 0
+        with explained(self._path):
+            for row in rows(other, self.end()):
+                line = _signed(row.signed_bytes(), row.signatures)
+                _write_all(self._descriptor, line + b"\n")
+                taken += 1
+            if self._durable:
+                os.fsync(self._descriptor)
+        return taken
+
 
 @dataclass(frozen=True)
 class Ledger:

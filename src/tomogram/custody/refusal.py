@@ -8,8 +8,9 @@ from tomogram.store.errors import TomogramError
 class Refused(TomogramError):
     """A refusal with the short reason that goes into the ledger.
 
-    reason: one of "wrong key", "missing party", "expired key", "unknown question",
-        "other version", "unknown shard", "burnt shard", "exhausted budget".
+    reason: one of "wrong key", "missing party", "expired key", "wrong consent", "other ledger",
+        "expired consent", "unknown question", "other version", "unknown shard", "burnt shard",
+        "exhausted budget".
     """
 
     def __init__(self, reason: str, sentence: str) -> None:

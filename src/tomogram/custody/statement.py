@@ -10,11 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SigningLibraryError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
+from tomogram.custody import ledger as ledgers
 from tomogram.custody.asking import state
 from tomogram.custody.budget import bits
 from tomogram.custody.history import Answer, History
@@ -100,11 +102,67 @@ def sign_folder(folder: Path, uses: Sequence[Use], key: Key) -> Path:
 
 def verify_folder(folder: Path, identities: Sequence[Identity]) -> list[Check]:
     """Check a signed folder: whose signature it is, and that every file is the one signed."""
-    path = folder / FILE
+    read = _statement(folder)
+    if isinstance(read, Check):
+        return [read]
+    envelope, statement = read
     try:
-        content = path.read_bytes()
+        signer = Identity.model_validate(statement["predicate"]["signer"])
+        named = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
+    except (ValueError, KeyError, TypeError):
+        return [_no_statement()]
+    return [_signature(envelope, signer, identities), _files(folder, named)]
+
+
+def verify_use(folder: Path, suite_folder: Path) -> Check:
+    """Check what a signed folder says of a suite's use against that suite's ledger.
+
+    The ledger may have grown since; up to the row that the statement names it must say the same.
+    """
+    try:
+        suite = load(suite_folder)
+        digest = digest_file(suite_folder / "suite.json")
+    except TomogramError as error:
+        return Check("use", Outcome.UNCHECKED, str(error))
+    name = f"use of {suite.name}"
+    read = _statement(folder)
+    if isinstance(read, Check):
+        return Check(name, read.outcome, read.reason)
+    try:
+        uses = {str(use["suite"]): use for use in read[1]["predicate"]["uses"]}
+        said = uses.get(suite.name)
+        rows = 0 if said is None else int(said["ledger"]["rows"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Check(name, Outcome.DIFFERS, _no_statement().reason)
+    if said is None:
+        return Check(name, Outcome.DIFFERS, f"the statement does not tell of {suite.name}.")
+    history, told, asked = History(suite, digest), None, 0
+    try:
+        for row in ledgers.rows(ledger_path(suite_folder)):
+            history.add(row)
+            asked += row.kind == "ask" and history.rows > rows
+            if history.rows == rows:
+                told = Use(suite.name, history).to_json()
+    except ledgers.Broken as error:
+        return Check(name, Outcome.DIFFERS, f"the ledger cannot be trusted: {error}.")
+    except TomogramError as error:
+        return Check(name, Outcome.UNCHECKED, str(error))
+    if told is None:
+        reason = f"the statement names {rows} rows, and the ledger has {history.rows}."
+        return Check(name, Outcome.DIFFERS, reason)
+    if told != said:
+        reason = f"up to row {rows - 1} the ledger tells otherwise than the statement."
+        return Check(name, Outcome.DIFFERS, reason)
+    reason = f"up to row {rows - 1} the ledger tells what it does; {asked} asks came after."
+    return Check(name, Outcome.REPRODUCED, reason)
+
+
+def _statement(folder: Path) -> tuple[Envelope, Any] | Check:
+    """The envelope in a folder and what it says, or why there is none."""
+    try:
+        content = (folder / FILE).read_bytes()
     except OSError:
-        return [Check("statement", Outcome.UNCHECKED, f"there is no {FILE} in {folder}.")]
+        return Check("statement", Outcome.UNCHECKED, f"the folder is not signed (no {FILE}).")
     try:
         envelope = Envelope.from_dict(json.loads(content))
         if readable_json(envelope.to_dict()).encode("ascii") != content:
@@ -113,12 +171,14 @@ def verify_folder(folder: Path, identities: Sequence[Identity]) -> list[Check]:
         types = (envelope.payload_type, statement["_type"], statement["predicateType"])
         if types != (PAYLOAD_TYPE, STATEMENT_TYPE, PREDICATE_TYPE):
             raise ValueError("the statement is about something else")
-        signer = Identity.model_validate(statement["predicate"]["signer"])
-        named = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
     except (ValueError, KeyError, TypeError, AttributeError, SigningLibraryError, RecursionError):
-        reason = f"{FILE} is no statement about custody, or was changed."
-        return [Check("statement", Outcome.DIFFERS, reason)]
-    return [_signature(envelope, signer, identities), _files(folder, named)]
+        return _no_statement()
+    return envelope, statement
+
+
+def _no_statement() -> Check:
+    reason = f"{FILE} is no statement about custody, or was changed."
+    return Check("statement", Outcome.DIFFERS, reason)
 
 
 def _signature(envelope: Envelope, signer: Identity, identities: Sequence[Identity]) -> Check:
@@ -128,12 +188,13 @@ def _signature(envelope: Envelope, signer: Identity, identities: Sequence[Identi
         reason = f"the signature is not that of {signer.name}, whom it names."
         return Check("statement", Outcome.DIFFERS, reason)
     if not identities:
-        reason = f"signed by {signer.name}; whose key that is, is known only if you name one."
+        reason = f"signed by {signer.name}; no identity was named to know that key by."
         return Check("statement", Outcome.UNCHECKED, reason)
     if signer.fingerprint not in {identity.fingerprint for identity in identities}:
-        reason = f"signed by {signer.name}, who is not among the identities you named."
+        reason = f"signed by {signer.name}, who is not among the identities that were named."
         return Check("statement", Outcome.DIFFERS, reason)
-    return Check("statement", Outcome.REPRODUCED, f"signed by {signer.name}, whom you named.")
+    reason = f"signed by {signer.name}, an identity that was named."
+    return Check("statement", Outcome.REPRODUCED, reason)
 
 
 def _files(folder: Path, named: Mapping[str, str]) -> Check:

@@ -52,7 +52,7 @@ class Shard(Record):
 class Suite(Record):
     """The content of suite.json. Shards other than `release` may be asked during training."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: Name
     questions: dict[Name, Asked]
     terms: Terms
@@ -173,7 +173,7 @@ def new(
         if identity.expired(written(clock())):
             raise TomogramError(f"The key of {identity.name} expired after {identity.last_day}.")
     names = [*(f"run-{i + 1}" for i in range(run_shards)), RELEASE]
-    suite_secret, shares = sealing.new_shares(name, custodians)
+    shares = {identity: sealing.new_share() for identity in custodians}
     seed = secrets.token_bytes(32)
     with replacing_folder(folder) as work:
         ledger = Ledger(ledger_path(work), clock=clock)
@@ -181,7 +181,8 @@ def new(
         for shard in names:
             opened = _drawn(seed, shard, list(questions), terms.clusters)
             content = canonical_json(opened.to_json()).encode("ascii")
-            sealed = sealing.encrypt(suite_secret, shard, content)
+            parts = [sealing.part(share, shard) for share in shares.values()]
+            sealed = sealing.encrypt(sealing.joined(parts), shard, content)
             write_bytes(shard_path(work, shard), sealed)
             shards.append(
                 Shard(
@@ -193,41 +194,59 @@ def new(
             )
         suite = _public(name, questions, terms, custodians, shards)
         write_json(work / "suite.json", suite.model_dump(mode="json"))
-        for fingerprint, share in shares.items():
-            write_bytes(share_path(work, fingerprint), share)
+        sealed_shares = {
+            identity.fingerprint: sealing.seal_share(name, share, identity)
+            for identity, share in shares.items()
+        }
+        for fingerprint, data in sealed_shares.items():
+            write_bytes(share_path(work, fingerprint), data)
         ledger.create(
             {
                 "suite": digest_file(work / "suite.json"),
-                "shares": {fingerprint: digest_bytes(s) for fingerprint, s in shares.items()},
+                "shares": {name: digest_bytes(data) for name, data in sealed_shares.items()},
             },
             [key],
         )
     return suite
 
 
-def open_shard(folder: Path, suite: Suite, shard: Shard, keys: Sequence[Key]) -> Opened:
-    """Decrypt a shard with all custodians' keys, in the suite's order.
+def read_share(folder: Path, suite: Suite, key: Key) -> bytes:
+    """A custodian's share of the suite's keys.
 
-    Raises TomogramError where a file is missing, was changed, or does not open with these keys.
+    Raises TomogramError where its file is missing, was changed, or is another key's.
     """
-    try:
-        shares = {
-            key.identity.fingerprint: share_path(folder, key.identity.fingerprint).read_bytes()
-            for key in keys
-        }
-        sealed = shard_path(folder, shard.name).read_bytes()
-    except OSError as error:
-        raise TomogramError(f"The suite {folder} lacks the file {error.filename}.") from error
+    path = share_path(folder, key.identity.fingerprint)
+    return sealing.open_share(suite.name, _read(folder, path), key)
+
+
+def open_shard(folder: Path, suite: Suite, shard: Shard, parts: Sequence[bytes]) -> Opened:
+    """Decrypt a shard with what all custodians' shares give to open it, in the suite's order.
+
+    Raises TomogramError where its file is missing, was changed, or does not open.
+    """
+    sealed = read_sealed(folder, shard)
+    return Opened.from_json(sealing.decrypt(sealing.joined(parts), shard.name, sealed))
+
+
+def read_sealed(folder: Path, shard: Shard) -> bytes:
+    """A shard's encrypted file. Raises TomogramError where it is missing or was changed."""
+    sealed = _read(folder, shard_path(folder, shard.name))
     if digest_bytes(sealed) != shard.sealed:
         raise TomogramError(f"The file of shard {shard.name} is not the one that was committed to.")
-    secret = sealing.suite_key(suite.name, keys, shares)
-    return Opened.from_json(sealing.decrypt(secret, shard.name, sealed))
+    return sealed
 
 
 def generator(seed: bytes, *purpose: str) -> random.Random:
     """A generator for one purpose; what it draws tells nothing about another purpose's draws."""
     message = "\x00".join(purpose).encode()
     return random.Random(hmac.digest(seed, message, hashlib.sha256))
+
+
+def _read(folder: Path, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TomogramError(f"The suite {folder} lacks the file {path}.") from error
 
 
 def _drawn(seed: bytes, shard: str, questions: Sequence[Question], clusters: int) -> Opened:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from tomogram.custody import ledger as ledgers
 from tomogram.custody.anchor import Anchor
-from tomogram.custody.asking import decide
+from tomogram.custody.asking import askable, judged, opened_by
 from tomogram.custody.budget import width
+from tomogram.custody.consent import Given
+from tomogram.custody.custodians import openers
 from tomogram.custody.history import Answer, History
 from tomogram.custody.keys import Identity, Key
 from tomogram.custody.ledger import Broken
@@ -91,30 +93,38 @@ def read_opened(path: Path) -> Opened:
         raise TomogramError(f"{path} could not be read: {error.strerror}.") from error
 
 
-def verify_sealed(folder: Path, keys: Sequence[Key]) -> list[Check]:
-    """Open every shard and hold its draws against the commitments. Needs every custodian's key."""
-    suite = load(folder)
+def verify_sealed(folder: Path, keys: Sequence[Key], consents: Sequence[Given] = ()) -> list[Check]:
+    """Open every shard and hold its draws against the commitments.
+
+    Needs every custodian's key, or for a shard the consent that one of them gave to an act on it.
+    """
+    suite, history = _read(folder)
     checks = []
     for shard in suite.shards:
         try:
-            checks.append(_content(suite, shard.name, open_shard(folder, suite, shard, keys)))
-        except (TomogramError, KeyError) as error:
+            parts = openers(history, keys, consents, shard.name).parts(folder, suite, shard.name)
+            checks.append(_content(suite, shard.name, open_shard(folder, suite, shard, parts)))
+        except TomogramError as error:
             checks.append(Check(f"draws of {shard.name}", Outcome.UNCHECKED, str(error)))
     return checks
 
 
 def verify_answers(
-    folder: Path, model: Subject, keys: Sequence[Key], questions: Mapping[str, Question]
+    folder: Path,
+    model: Subject,
+    keys: Sequence[Key],
+    questions: Mapping[str, Question],
+    consents: Sequence[Given] = (),
+    opened: Sequence[Opened] = (),
 ) -> list[Check]:
     """Measure again every answer that was recorded about this model, without asking the suite.
 
-    The tolerance is measured on the spot: the sealed draws are measured in two orders, and where
-    the two means fall on different sides of the threshold nothing can be said.
+    A shard opens with every key, or with consents in the place of some; a burnt shard whose draws
+    are given (`opened`) needs neither. The tolerance is measured on the spot: the sealed draws are
+    measured in two orders, and where the two means fall on different sides of the threshold nothing
+    can be said.
     """
-    suite = load(folder)
-    history = History(suite, digest_file(folder / "suite.json"))
-    for row in ledgers.rows(ledger_path(folder)):
-        history.add(row)
+    suite, history = _read(folder)
     checks = []
     for shard, past in history.shards.items():
         for (name, digest), recorded in past.answers.items():
@@ -125,10 +135,25 @@ def verify_answers(
                 reason = f"the question {name} is not installed in the suite's version."
                 checks.append(Check(f"{name} on {shard}", Outcome.UNCHECKED, reason))
                 continue
-            checks.append(_again(folder, suite, shard, question, model, keys, recorded))
+            try:
+                content = _given(suite, shard, opened)
+                if content is None:
+                    who = openers(history, keys, consents, shard)
+                    content = opened_by(folder, suite, shard, who)
+                checks.append(_again(suite, shard, content, question, model, recorded))
+            except TomogramError as error:
+                checks.append(Check(f"{name} on {shard}", Outcome.UNCHECKED, str(error)))
     if not checks:
         checks.append(Check("answers", Outcome.UNCHECKED, "nothing is recorded about this model."))
     return checks
+
+
+def _read(folder: Path) -> tuple[Suite, History]:
+    suite = load(folder)
+    history = History(suite, digest_file(folder / "suite.json"))
+    for row in ledgers.rows(ledger_path(folder)):
+        history.add(row)
+    return suite, history
 
 
 def accepted(checks: Sequence[Check]) -> bool:
@@ -188,20 +213,25 @@ def _anchored(anchor: Anchor | None, outcome: Outcome, history: History) -> Chec
 def _custodians(suite: Suite, identities: Sequence[Identity]) -> Check:
     known = {identity.fingerprint for identity in identities}
     if not known:
-        reason = "whose keys these are is known only if you name an identity you trust."
+        reason = "whose keys these are is known only where a trusted identity is named."
         return Check("custodians", Outcome.UNCHECKED, reason)
     strangers = [one.name for one in suite.custodians if one.fingerprint not in known]
     if strangers:
-        reason = f"not among the identities you named: {', '.join(strangers)}."
+        reason = f"not among the identities that were named: {', '.join(strangers)}."
         return Check("custodians", Outcome.DIFFERS, reason)
     names = ", ".join(identity.name for identity in suite.custodians)
-    return Check("custodians", Outcome.REPRODUCED, f"sealed for {names}, whom you named.")
+    reason = f"sealed for {names}: the identities that were named."
+    return Check("custodians", Outcome.REPRODUCED, reason)
 
 
 def _sealed(folder: Path, suite: Suite, name: str) -> Check:
     shard = suite.shard(name)
     assert shard is not None
-    return _file(f"file of {name}", shard_path(folder, name), shard.sealed)
+    path = shard_path(folder, name)
+    if not path.exists():
+        reason = "it is not in this copy, so its draws could not be opened here."
+        return Check(f"file of {name}", Outcome.UNCHECKED, reason)
+    return _file(f"file of {name}", path, shard.sealed)
 
 
 def _share(folder: Path, fingerprint: str, digest: str) -> Check:
@@ -256,23 +286,29 @@ def _content(suite: Suite, name: str, content: Opened) -> Check:
     return Check(f"draws of {name}", Outcome.DIFFERS, "they are not those committed to.")
 
 
+def _given(suite: Suite, name: str, opened: Sequence[Opened]) -> Opened | None:
+    """The content of a shard among those given, by its commitment."""
+    for content in opened:
+        if _content(suite, name, content).outcome is Outcome.REPRODUCED:
+            return content
+    return None
+
+
 def _again(
-    folder: Path,
     suite: Suite,
     shard: str,
+    opened: Opened,
     question: Question,
     model: Subject,
-    keys: Sequence[Key],
     recorded: Answer,
 ) -> Check:
     name = f"{question.name} on {shard}"
-    try:
+    answers = {Answer.ABSTAIN}
+    if askable(question, model):
         answers = {
-            decide(folder, suite, keys, shard, question, model, backwards=backwards)
+            judged(suite, opened, question, model, backwards=backwards)
             for backwards in (False, True)
         }
-    except (TomogramError, KeyError) as error:
-        return Check(name, Outcome.UNCHECKED, str(error))
     if answers == {recorded}:
         return Check(name, Outcome.REPRODUCED, f"{recorded} again.")
     if recorded in answers:

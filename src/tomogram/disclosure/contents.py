@@ -9,13 +9,14 @@ from tomogram.disclosure.facts import Facts
 from tomogram.disclosure.form import ITEMS
 from tomogram.report import words
 from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context
-from tomogram.store.findings import Finding
+from tomogram.store.findings import AUDITS, Finding
 from tomogram.store.schema import DictionaryRecord, Estimate
 
 NO_AUDITS = (
     "No audits were given. This disclosure says nothing about whether something is wrong with the "
     "model, and their absence means nothing."
 )
+AUDITS_APART = "The scan runs no audits. They were run beside it and are told of above."
 NOT_CLEAN = (
     "An audit that finds nothing has found nothing down to the strength it names. No audit here "
     "says that a model is clean."
@@ -77,7 +78,7 @@ def use_of_interpretability(facts: Facts) -> Section:
         " ledger before anything is measured, costs part of a fixed budget, and is answered by one"
         " word: ALARM where the question's number lay above the line that was fixed at sealing,"
         " PASS where it did not, ABSTAIN where the model could not be asked. PASS says no more than"
-        " that: the number is told to nobody, and how far it may lie off is the width below.",
+        " that: the number is told to nobody, and what a word is worth is said below.",
         "Below is every ask in these ledgers. What changed after is the developer's word.",
         signal,
     ]
@@ -144,11 +145,11 @@ def coverage(facts: Facts) -> Section:
 
 def not_measured(facts: Facts) -> Section:
     """What a reader may look for in vain."""
-    rows = tuple((each.what, each.why) for each in facts.not_measured)
-    said = (
-        "What this scan itself left out. Audits and sealed tests, where there are any, are told of"
-        " above."
+    rows = tuple(
+        (each.what, AUDITS_APART if each.what == AUDITS and facts.audits else each.why)
+        for each in facts.not_measured
     )
+    said = "What this scan itself left out, and why."
     table = Table(("What", "Why"), rows, "Nothing is listed.")
     return Section("What was not measured", (said, table))
 
@@ -179,8 +180,8 @@ def dictionaries(facts: Facts) -> Section:
         " those."
     )
     columns = (
-        "Dictionary", "Kind", "Latents", "Active", "Unexplained variance", "Rise in loss, nats",
-        "Dead",
+        "Dictionary", "Kind", "Latents", "Active per token", "Unexplained variance",
+        "Rise in loss, nats", "Dead",
     )  # fmt: skip
     return Section(
         "Dictionaries",
@@ -229,8 +230,8 @@ def checking(facts: Facts) -> Section:
 
 def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
     questions = "; ".join(
-        f"{each.name} (ALARM above {each.threshold:g}"
-        + (f": {each.meaning})" if each.meaning else ")")
+        f"{each.name} (ALARM above {each.threshold:g}, on a scale from 0 to 1"
+        + (f" where 1 says: {each.meaning})" if each.meaning else ")")
         for each in suite.questions
     )
     asks = tuple(
@@ -260,10 +261,21 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
             asks,
             f"Suite {suite.suite} was never asked.",
         ),
+        *_consents(suite),
         "Budget by shard. Bits count how many different courses the asks could have taken; the"
         f" width is how far any answer's mean may lie from its true value, with probability"
         f" {1 - suite.delta:g}.",
         Table(("Shard", "Asks", "Aborted", "Alarms", "Bits", "Width", "Draws"), budget),
+        f"What an answer is worth, with probability {1 - suite.delta:g} for each shard:",
+        Listing(
+            tuple(
+                sentence
+                for shard in suite.shards
+                if shard.asks
+                for sentence in use.worth(suite, shard)
+            )
+            or ("Nothing was asked.",)
+        ),
         Table(
             ("Refused because", "Shard", "Question", "Times", "First", "Last"),
             tuple(
@@ -279,6 +291,19 @@ def _suite(facts: Facts, suite: SuiteUse) -> list[Part]:
     checks = tuple((each.name, str(each.outcome), each.reason) for each in suite.checks)
     parts.append(Table(("Check of the ledger", "Outcome", "Reason"), checks))
     return parts
+
+
+def _consents(suite: SuiteUse) -> list[Part]:
+    """Which asks one custodian made alone, with the others' consent."""
+    agreed = [asked for asked in suite.consultations if asked.consents]
+    if not agreed:
+        return []
+    rows = ", ".join(str(asked.row) for asked in agreed)
+    names = ", ".join(dict.fromkeys(name for asked in agreed for name in asked.consents))
+    return [
+        f"The keys were on different machines: the asks of rows {rows} rest on a signed consent of"
+        f" {names} to that question about that model, and were signed by the other custodians."
+    ]
 
 
 def _finding(found: Finding, declared: tuple[str, ...]) -> tuple[str, ...]:
@@ -329,6 +354,8 @@ def _audits_in_a_line(facts: Facts) -> str:
     if facts.audits is None:
         return "none was given; that says nothing about the model"
     kinds = [each.kind for each in facts.audits.findings]
+    if kinds and set(kinds) == {"abstained"}:
+        return f"all {len(kinds)} abstained, so they say nothing about this model"
     return ", ".join(
         (
             words.plural(kinds.count("finding"), "finding"),
@@ -344,13 +371,12 @@ def _consulted(facts: Facts) -> str:
         return "not known: no ledger was given"
     asks = [asked for suite in facts.suites for asked in suite.consultations]
     answers = [use.answered(asked) for asked in asks]
-    counts = ", ".join(f"{answers.count(word)} {word}" for word in dict.fromkeys(answers))
+    counts = "; ".join(f"{answers.count(word)} {word}" for word in dict.fromkeys(answers))
     spent = sum(shard.bits for suite in facts.suites for shard in suite.shards)
-    mine = sum(asked.model == facts.model.digest for asked in asks)
+    mine = [use.answered(asked) for asked in asks if asked.model == facts.model.digest]
+    own = f"{len(mine)} about this model ({', '.join(mine)})" if mine else "none about this model"
     times = words.plural(len(asks), "time")
-    return (
-        f"{times}, {mine} about this model{': ' + counts if counts else ''}; {spent:.1f} bits spent"
-    )
+    return f"{times}{' (' + counts + ')' if counts else ''}, {own}; {spent:.1f} bits spent"
 
 
 def _sealed_in_a_line(facts: Facts) -> str:
@@ -358,7 +384,9 @@ def _sealed_in_a_line(facts: Facts) -> str:
         return "not known: no ledger was given"
     shards = [shard for suite in facts.suites for shard in suite.shards]
     kept = [shard for shard in shards if not shard.burnt]
-    return f"{len(kept)} of {words.plural(len(shards), 'shard')}"
+    opened = len(shards) - len(kept)
+    burnt = f"{opened} opened for treatment" if opened else "none was opened for treatment"
+    return f"{len(kept)} of {words.plural(len(shards), 'shard')}; {burnt}"
 
 
 def _share(estimate: Estimate | None) -> str:

@@ -30,7 +30,10 @@ _MORE = "more than 1 trillion"
 
 
 class Filled(Record):
-    """One item of the form as filled in. measured and declared are empty where there is nothing."""
+    """One item of the form as filled in. measured and declared are empty where there is nothing.
+
+    in_part: what was measured answers a part of the item, and nothing else was declared.
+    """
 
     key: str
     section: str
@@ -38,6 +41,7 @@ class Filled(Record):
     audiences: tuple[Audience, ...]
     measured: str
     declared: str
+    in_part: bool
 
     @property
     def stated(self) -> bool:
@@ -53,6 +57,7 @@ class Form(Record):
     model: str
     model_sha256: Digest
     items: tuple[Filled, ...]
+    in_part: tuple[str, ...]
     not_stated: tuple[str, ...]
 
 
@@ -64,6 +69,7 @@ def filled(facts: Facts) -> Form:
         model=facts.model.name,
         model_sha256=facts.model.digest,
         items=items,
+        in_part=tuple(each.key for each in items if each.in_part),
         not_stated=tuple(each.key for each in items if not each.stated),
     )
 
@@ -78,13 +84,13 @@ def eu_form(facts: Facts) -> Document:
     """The form as a document."""
     form = filled(facts)
     sections = tuple(dict.fromkeys(item.section for item in ITEMS))
-    stated = len(form.items) - len(form.not_stated)
+    stated, partly = len(form.items) - len(form.not_stated), len(form.in_part)
     return Document(
         title=f"Model Documentation Form: {facts.model.name}",
         subtitle=(
             "Transparency chapter of the EU General-Purpose AI Code of Practice, Measure 1.1."
             f" Filled in on {facts.made} with Tomogram {facts.tomogram}: {stated} of"
-            f" {len(form.items)} items are stated."
+            f" {len(form.items)} items are stated, {partly} of them in part."
         ),
         sections=(
             Section(
@@ -93,7 +99,9 @@ def eu_form(facts: Facts) -> Document:
                     f"Each item names its readers: {', '.join(AUDIENCES)}. Items for authorities"
                     " are given to them on request. What the scan measured and what the developer"
                     " declared are in columns of their own. A scan can tell how a model is built"
-                    " and not how it was trained, so most items are the developer's to state.",
+                    " and not how it was trained, so most items are the developer's to state. Where"
+                    " it answers a part of an item alone, the item is marked: what the provider"
+                    " has to say of it is still missing.",
                 ),
             ),
             *(_section(form, name) for name in sections),
@@ -111,10 +119,10 @@ def _annex(facts: Facts) -> Section:
 def _section(form: Form, name: str) -> Section:
     rows = tuple(
         (
-            each.item,
+            f"{each.item} (in part)" if each.in_part else each.item,
             ", ".join(each.audiences) if each.audiences != AUDIENCES else "all",
-            each.measured or (ABSENT if each.declared else NOT_STATED),
-            each.declared or (ABSENT if each.measured else NOT_STATED),
+            each.measured or ABSENT,
+            each.declared or (ABSENT if each.measured and not each.in_part else NOT_STATED),
         )
         for each in form.items
         if each.section == name
@@ -124,14 +132,15 @@ def _section(form: Form, name: str) -> Section:
 
 
 def _filled(facts: Facts, item: Item) -> Filled:
-    measure = _MEASURED.get(item.key)
+    measure, declared = _MEASURED.get(item.key), _declared(facts, item.key)
     return Filled(
         key=item.key,
         section=item.section,
         item=item.name,
         audiences=item.audiences,
         measured=measure(facts) if measure else "",
-        declared=_declared(facts, item.key),
+        declared=declared,
+        in_part=item.key in _IN_PART and not declared,
     )
 
 
@@ -142,7 +151,10 @@ def _declared(facts: Facts, key: str) -> str:
 
 
 def _authenticity(facts: Facts) -> str:
-    return f"SHA-256 over the weights and the configuration: {facts.model.digest}"
+    return (
+        "SHA-256 over the weights and the configuration, as Tomogram takes it:"
+        f" {facts.model.digest}"
+    )
 
 
 def _architecture(facts: Facts) -> str:
@@ -194,6 +206,13 @@ def _integration(facts: Facts) -> str:
 
 
 _LOADING = ("python", "torch", "transformers", "tokenizers")
+
+_IN_PART = frozenset({"model_name", "design", "integration", "hardware", "software"})
+"""Items of which a scan knows a part.
+
+The name it was given need not be the one the model is published under; the reasons for a design
+are nobody's measurement; what ran the model once is not what it requires.
+"""
 
 _MEASURED: dict[str, Callable[[Facts], str]] = {
     "model_name": lambda facts: facts.model.name,

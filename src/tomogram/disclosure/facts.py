@@ -20,7 +20,8 @@ from tomogram.custody.consultations import Checked, SuiteUse, checked, suite_use
 from tomogram.custody.evidence import verify_tomogram
 from tomogram.custody.keys import Identity
 from tomogram.custody.questions.question import Question
-from tomogram.custody.statement import verify_folder
+from tomogram.custody.statement import FILE as STATEMENT
+from tomogram.custody.statement import verify_folder, verify_use
 from tomogram.disclosure.statement import Statement, check_changes
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.digest import digest_bytes
@@ -117,6 +118,8 @@ def gather(
     path = findings or folder / FINDINGS
     present = findings is not None or path.exists()
     checks = [*verify_tomogram(folder), *verify_folder(folder, identities)]
+    if (folder / STATEMENT).exists():
+        checks += [verify_use(folder, suite) for suite in suites]
     return Facts(
         made=_day(made),
         tomogram=tomogram.__version__,

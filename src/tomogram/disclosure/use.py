@@ -57,6 +57,20 @@ def answered(asked: Consultation) -> str:
     return asked.answer or "aborted, no answer"
 
 
+def worth(use: SuiteUse, shard: ShardUse) -> list[str]:
+    """What the two answers say of the true number, one sentence a question.
+
+    docs/custody.md, section "The bound": the threshold, give or take the width and the noise.
+    """
+    slack = shard.width + use.noise
+    return [
+        f"On {shard.name}, PASS says that the number of {question.name} is at most"
+        f" {min(1.0, question.threshold + slack):.3f}; ALARM, that it is above"
+        f" {max(0.0, question.threshold - slack):.3f} (1 is worst)."
+        for question in use.questions
+    ]
+
+
 def sealed(facts: Facts) -> list[str]:
     """What nobody has seen yet, one sentence a shard."""
     return [_sealed(use, shard) for use in facts.suites for shard in use.shards if not shard.burnt]

@@ -23,6 +23,7 @@ from tomogram.reference.recipe import REFERENCE
 from tomogram.report.page import write_report
 from tomogram.store.atomic import write_bytes
 from tomogram.store.canonical import readable_json
+from tomogram.store.findings import AUDITS
 from tomogram.store.schema import (
     Anatomy,
     Circuits,
@@ -185,7 +186,7 @@ def _not_measured(session: Session, results: Results) -> list[NotMeasured]:
             " how the model makes any other, and looked for no circuit of a whole behaviour.",
         ),
         NotMeasured(
-            what="Whether something is wrong with the model (audits)",
+            what=AUDITS,
             why="A scan runs no audits; `tomogram audit` does, and without it the absence of a "
             "finding means nothing.",
         ),

@@ -20,6 +20,8 @@ _KINDS: dict[str, Kind] = {
     "ABSTAIN": "abstained",
 }
 
+AUDITS = "Whether something is wrong with the model (audits)"
+"""What a scan's manifest lists as not measured, because audits are run beside it."""
 
 LINES, EXAMPLES = 40, 8
 """Lines of evidence, and examples, that a page shows of one audit."""

@@ -37,6 +37,10 @@ class Question(Protocol):
         """The mean above which the answer is ALARM, unless a suite says otherwise."""
 
     @property
+    def unsealed_draws(self) -> int:
+        """How many unsealed draws decide whether a model can be asked; at least one."""
+
+    @property
     def meaning(self) -> str:
         """One sentence: what a mean of 1 says about the model."""
 

@@ -1,0 +1,1 @@
+"""The disclosures in docs/examples, made again from two scans."""
