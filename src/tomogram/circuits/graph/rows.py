@@ -176,7 +176,7 @@ class Linear:
                 at_attention(layer, g)
             if layer in attention:
                 held = attention[layer]
-                bias += torch.einsum("pnd,pd->n", g, held.constant[:pos])
+                bias += _read(g, held.constant[None, :pos])[0].sum(0)
                 if few is not None and len(few) == 1:
                     told = held.back_from(few.vectors[:, 0], reading.positions, pos)
                     g, few = g + told.written_out(), few.joined(told)
@@ -210,15 +210,15 @@ class Linear:
         first = self.n_units + layer * self.frozen.n_pos
         # One pass over the directions for both.
         writes = self.explained.errors[layer][:pos], self.explained.constants[layer][:pos]
-        found = g @ torch.stack(writes, dim=2)
-        out[first : first + pos] += found[..., 0]
-        bias += found[..., 1].sum(0)
+        errors, constants = _read(g, torch.stack(writes))
+        out[first : first + pos] += errors
+        bias += constants.sum(0)
 
     def _embeds(self, g: Tensor, out: Tensor) -> None:
         pos = len(g)
         for number, embed in enumerate(self.frozen.embeds):
             first = self.n_units + (len(self.frozen.blocks) + number) * self.frozen.n_pos
-            out[first : first + pos] += (g @ embed[:pos, :, None])[..., 0]
+            out[first : first + pos] += _read(g, embed[None, :pos])[0]
 
     def _embeds_as_values(
         self, attention: FrozenAttention, values: Float[Tensor, "pos n kv d_head"], out: Tensor
@@ -228,7 +228,7 @@ class Linear:
         for number, embed in enumerate(self.frozen.embeds):
             first = self.n_units + (len(self.frozen.blocks) + number) * self.frozen.n_pos
             made = embed[:pos] @ attention.values.flatten(1)
-            out[first : first + pos] += (values.flatten(2) @ made[:, :, None])[..., 0]
+            out[first : first + pos] += _read(values.flatten(2), made[None])[0]
 
     def _skips(self, layer: int) -> list[Skip]:
         return [skip for skip in self.explained.skips if skip.writes == layer]
@@ -250,3 +250,11 @@ class Linear:
         bias += torch.einsum("pnd,d->n", vectors, norm.bias)
         flat = norm.back(vectors.flatten(0, 1), every.repeat_interleave(g.shape[1]))
         return flat.view(g.shape)
+
+
+def _read(
+    g: Float[Tensor, "pos n d"], writes: Float[Tensor, "few pos d"]
+) -> Float[Tensor, "few pos n"]:
+    """What is written at each position, along directions there. In this order of the factors the
+    product is several times as fast as in the other."""
+    return (writes.transpose(0, 1) @ g.transpose(1, 2)).transpose(0, 1)
