@@ -11,7 +11,8 @@ tells things apart counts, moved by the difference of the two things' means at i
 * couplets: between the verb that chose it and the ending, are the features that tell endings apart
   nearest to the chosen ending's means, and does swapping them change both the adjective's class and
   the ending?
-* languages: do the features that write an answer in English write it in the other language?
+* languages: do the features that write an answer in English write it in the other language, and is
+  there one set of features that writes it in both?
 
 Beside each stands a control: the same with features of something else.
 
@@ -449,13 +450,17 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
 # --- languages --------------------------------------------------------------------------------
 
 
-def writers(lab: Lab, prompt: str, answer: str) -> set[tuple[int, int]]:
-    """The features of the last position that add most to the answer's logit directly."""
+Contributions = dict[tuple[int, int], float]
+"""What features (layer, latent) add to an answer."""
+
+
+def contributions(lab: Lab, prompt: str, answer: str) -> Contributions:
+    """What each feature of the last position adds to the answer's logit directly."""
     traced = trace(lab.model, prompt, Token(answer), lab.transcoders, limits=Limits(nodes=0))
     linear = traced.linear
     added, _ = linear.rows(traced.aim.reading)
     last = linear.frozen.n_pos - 1
-    found: list[tuple[float, tuple[int, int]]] = []
+    found: Contributions = {}
     for number, group in enumerate(linear.explained.groups):
         first = linear.offsets[number]
         every = torch.arange(group.size)
@@ -463,8 +468,20 @@ def writers(lab: Lab, prompt: str, answer: str) -> set[tuple[int, int]]:
         for unit, value in zip(
             group.numbers(here).tolist(), added[first + here, 0].tolist(), strict=True
         ):
-            found.append((value, (group.layer, unit)))
-    return {key for value, key in sorted(found, reverse=True)[:TOP] if value > 0}
+            found[group.layer, unit] = value
+    return found
+
+
+def strongest(added: Contributions) -> set[tuple[int, int]]:
+    """The features that add most."""
+    order = sorted(added, key=lambda each: -added[each])[:TOP]
+    return {each for each in order if added[each] > 0}
+
+
+def in_both(ours: dict[str, Contributions]) -> set[tuple[int, int]]:
+    """The features that add most in the language in which they add less."""
+    one, other = ours.values()
+    return strongest({each: min(one[each], other[each]) for each in one if each in other})
 
 
 def drop(lab: Lab, prompt: str, answer: str, silent: set[tuple[int, int]]) -> float:
@@ -488,7 +505,7 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
     shared = [
         fact for told in lab.world.facts.values() for fact in told if fact not in lab.world.only_in
     ]
-    served, control, overlap = [], [], []
+    served, control, overlap, one_set, wrong_set = [], [], [], [], []
     for fact in rng.sample(shared, 6 if quick else 100):
         prompts = {
             language: fill(facts.ONE_HOP[language][fact.relation][0], language, s=fact.subject)
@@ -499,12 +516,20 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
             lab.word(int(lab.next(lab.tokens(prompts[e])).argmax())) != right[e] for e in prompts
         ):
             continue
-        ours = {e: writers(lab, prompts[e], right[e]) for e in prompts}
+        added = {e: contributions(lab, prompts[e], right[e]) for e in prompts}
+        ours = {e: strongest(added[e]) for e in prompts}
         stranger = rng.choice(
             [e for e in lab.world.facts[fact.relation] if e.object != fact.object]
         )
-        text = facts.ONE_HOP["english"][fact.relation][0]
-        others = writers(lab, fill(text, "english", s=stranger.subject), stranger.object.english)
+        strange = {
+            e: contributions(
+                lab,
+                fill(facts.ONE_HOP[e][fact.relation][0], e, s=stranger.subject),
+                stranger.object.name(e),
+            )
+            for e in prompts
+        }
+        others = strongest(strange["english"])
         own = drop(lab, prompts["other"], right["other"], ours["other"])
         if own <= 0:
             continue
@@ -513,11 +538,20 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
         )
         control.append(float(drop(lab, prompts["other"], right["other"], others) >= own / 2))
         overlap.append(len(ours["english"] & ours["other"]) / TOP)
+        needs = {e: drop(lab, prompts[e], right[e], ours[e]) / 2 for e in prompts}
+        if min(needs.values()) <= 0:
+            continue
+        for chosen, kept in ((in_both(added), one_set), (in_both(strange), wrong_set)):
+            kept.append(
+                float(all(drop(lab, prompts[e], right[e], chosen) >= needs[e] for e in prompts))
+            )
     return {
         "languages: the English features do half of what the other's own do": figure(
             mean(served), 0.8
         ),
         "languages: features of another fact do (control)": figure(mean(control)),
+        "languages: one set of features does it in both": figure(mean(one_set), 0.8),
+        "languages: one set of another fact does (control)": figure(mean(wrong_set)),
         "languages: share of writing features in common": figure(mean(overlap)),
     }
 
