@@ -382,6 +382,13 @@ def test_the_list_is_searched_in_every_way_it_offers(opened, content: Content) -
     assert page.locator("[role=alert]").count() == 0
 
 
+def test_no_row_of_the_list_runs_into_the_next_on_a_phone(opened) -> None:
+    page = opened(width=390).go("features")
+    where = page.locator(".units-row .where").first
+    where.evaluate("e => { e.textContent += ' and 12 near-duplicates of a long, long name' }")
+    assert where.evaluate("e => e.closest('.units-row').querySelector('a').offsetHeight") <= 52
+
+
 def test_half_a_word_finds_the_words_that_begin_so(opened, content: Content) -> None:
     page = opened().go("features")
     word = content.tomogram.spelling[14].strip()
