@@ -14,10 +14,12 @@ from tomogram.custody import suite as suites
 from tomogram.custody.asking import ask
 from tomogram.custody.budget import Terms
 from tomogram.custody.keys import new_key
+from tomogram.custody.verify import accepted, verify_suite
 from tomogram.organisms.zoo import FAMILIES
 from tomogram.store.errors import TomogramError
 
 QUESTION = MissedOrganisms()
+SUITE = Path(sealed.__file__).parent / "suites" / "report-zoo"
 
 
 class Base:
@@ -95,3 +97,16 @@ def test_one_word_comes_back_and_nothing_is_asked_twice(
     first, again = asked(), asked()
     assert (str(first.answer), first.recorded) == (word, False)  # type: ignore[attr-defined]
     assert (str(again.answer), again.recorded) == (word, True)  # type: ignore[attr-defined]
+
+
+def test_the_suite_of_the_report_split_is_whole() -> None:
+    """What is committed: public part, ledger, shards that only the custodian opens."""
+    checks = verify_suite(SUITE)
+    assert accepted(checks)
+    outcomes = {check.name: str(check.outcome) for check in checks}
+    assert {outcomes[f"file of {name}"] for name in ("run-1", "release")} == {"reproduced"}
+    suite = suites.load(SUITE)
+    assert suite.terms == sealed.TERMS
+    assert {name: asked.version for name, asked in suite.questions.items()} == {
+        QUESTION.name: QUESTION.version
+    }
