@@ -11,10 +11,11 @@ import pytest
 from benchmarks.audits import sealed
 from benchmarks.audits.sealed import Instruments, MissedOrganisms
 from tomogram.custody import suite as suites
+from tomogram.custody.anchor import read_anchor
 from tomogram.custody.asking import ask
 from tomogram.custody.budget import Terms
-from tomogram.custody.keys import new_key
-from tomogram.custody.verify import accepted, verify_suite
+from tomogram.custody.keys import new_key, read_identity
+from tomogram.custody.verify import read_opened, verify_suite
 from tomogram.organisms.zoo import FAMILIES
 from tomogram.store.errors import TomogramError
 
@@ -100,11 +101,21 @@ def test_one_word_comes_back_and_nothing_is_asked_twice(
 
 
 def test_the_suite_of_the_report_split_is_whole() -> None:
-    """What is committed: public part, ledger, shards that only the custodian opens."""
-    checks = verify_suite(SUITE)
-    assert accepted(checks)
-    outcomes = {check.name: str(check.outcome) for check in checks}
-    assert {outcomes[f"file of {name}"] for name in ("run-1", "release")} == {"reproduced"}
+    """What is committed: public part, ledger, shards, and the draws of the one that was burnt."""
+
+    def beside(name: str) -> Path:
+        return SUITE.with_name(f"{SUITE.name}.{name}.json")
+
+    opened = read_opened(beside("release"))
+    checks = verify_suite(
+        SUITE,
+        anchor=read_anchor(beside("anchor")),
+        identities=[read_identity(beside("auditor.pub"))],
+        opened=[opened],
+    )
+    assert {str(check.outcome) for check in checks} == {"reproduced"}
+    assert "draws of release" in {check.name for check in checks}
+    assert {order["family"] for order in opened.draws(QUESTION.name)} <= set(FAMILIES)  # type: ignore[index, call-overload]
     suite = suites.load(SUITE)
     assert suite.terms == sealed.TERMS
     assert {name: asked.version for name, asked in suite.questions.items()} == {

@@ -21,6 +21,7 @@ from tomogram.pipeline.stages.quality import Measured
 from tomogram.pipeline.stages.text import Texts
 from tomogram.reference.recipe import REFERENCE
 from tomogram.report.page import write_report
+from tomogram.report.words import plural
 from tomogram.store.atomic import write_bytes
 from tomogram.store.canonical import readable_json
 from tomogram.store.findings import AUDITS
@@ -182,8 +183,9 @@ def _not_measured(session: Session, results: Results) -> list[NotMeasured]:
     missing = [
         NotMeasured(
             what="How other answers come about (circuits)",
-            why=f"This scan traced {results.circuits.tried} single predictions; it says nothing of"
-            " how the model makes any other, and looked for no circuit of a whole behaviour.",
+            why=f"This scan traced {plural(results.circuits.tried, 'single prediction')}; it says"
+            " nothing of how the model makes any other, and looked for no circuit of a whole"
+            " behaviour.",
         ),
         NotMeasured(
             what=AUDITS,
