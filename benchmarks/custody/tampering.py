@@ -82,7 +82,8 @@ def random_detected(folder: Path, n: int, seed: int = 0) -> int:
 def designed_detected(folder: Path) -> tuple[int, int]:
     """How many designed alterations are detected, and of how many."""
     case = Case(folder / "designed", new_key("auditor", "2027-12-31"))
-    saved = {part: shutil.copytree(part, folder / part.name) for part in (case.suite, case.report)}
+    kept = folder / "saved"
+    saved = {part: shutil.copytree(part, kept / part.name) for part in (case.suite, case.report)}
     on_suite: list[tuple[Path, Change]] = [(case.suite, alter) for alter in DESIGNED]
     on_report = [(case.report, _by(alter, case.key)) for alter in REPORT]
     alterations = on_suite + on_report
