@@ -353,7 +353,8 @@ class _Bench:
         name: list[Json] = [seed, [list(row) for row in openings]]
         if push is not None and edits:
             vector = digest_array(push.target.writes)
-            name += [str(push.target.write), vector, push.way.name, push.strength]
+            turned: list[Json] = [str(push.target.write), vector, push.way.name, push.strength]
+            name += turned
         return _from_json(
             self.kept.piece(name, lambda: _as_json(continuations(self.model, asked, *edits)))
         )
