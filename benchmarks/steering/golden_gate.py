@@ -315,7 +315,7 @@ class _Bench:
         """How often a story about the concept names it."""
         texts = [self.text(row).lower() for row in stories.written]
         counts = [sum(word in WORDS for word in re.findall(r"\w+", text)) for text in texts]
-        about = [count for count in counts if count]
+        about = [float(count) for count in counts if count]
         return figure(estimate(np.array(about or [0.0])))
 
     def text(self, row: Sequence[int]) -> str:
@@ -353,7 +353,8 @@ class _Bench:
         name: list[Json] = [seed, [list(row) for row in openings]]
         if push is not None and edits:
             vector = digest_array(push.target.writes)
-            name += [str(push.target.write), vector, push.way.name, push.strength]
+            turned: list[Json] = [str(push.target.write), vector, push.way.name, push.strength]
+            name += turned
         return _from_json(
             self.kept.piece(name, lambda: _as_json(continuations(self.model, asked, *edits)))
         )

@@ -233,7 +233,7 @@ class _Bench:
         def directions(where: Where) -> list[Candidate]:
             return candidates(self.model, made, selection, where, n=self.candidates)
 
-        told = []
+        told: list[str] = []
         feature = self._best(features, selection, told)
         if not feature.enough:
             feature = self._gated(feature, features, selection, told)

@@ -227,7 +227,7 @@ class Search:
             rows = self.tomogram.features.columns(
                 "SELECT histogram, tokens FROM features WHERE family = ? ORDER BY unit", (family,)
             )
-            histogram = np.stack(rows["histogram"])
+            histogram = np.stack(list(rows["histogram"]))
             self._backgrounds[family] = Background.of(histogram, int(rows["tokens"][0]))
         return self._backgrounds[family]
 
