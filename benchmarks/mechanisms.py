@@ -505,7 +505,11 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
     shared = [
         fact for told in lab.world.facts.values() for fact in told if fact not in lab.world.only_in
     ]
-    served, control, overlap, one_set, wrong_set = [], [], [], [], []
+    served: list[float] = []
+    control: list[float] = []
+    overlap: list[float] = []
+    one_set: list[float] = []
+    wrong_set: list[float] = []
     for fact in rng.sample(shared, 6 if quick else 100):
         prompts = {
             language: fill(facts.ONE_HOP[language][fact.relation][0], language, s=fact.subject)
