@@ -49,6 +49,7 @@ def test_every_file_is_listed_and_a_broken_one_says_so(folder: Path) -> None:
     assert found["broken"]["state"] == "damaged"
     assert found["broken"]["title"].endswith(".")
     assert (found["by-hand"]["state"], found["by-hand"]["nodes"]) == ("unchecked", 5)
+    assert found["by-hand"]["says"] == ["two"]
 
 
 def test_a_graph_is_told_as_it_is(folder: Path) -> None:

@@ -65,6 +65,7 @@ class Graphs:
                     "name": name,
                     "title": graph.title,
                     "prompt": graph.prompt,
+                    "says": list(graph.labels[:3]),
                     "state": state,
                     "nodes": len(graph.nodes),
                     "edges": graph.n_edges,

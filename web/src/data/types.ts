@@ -304,6 +304,8 @@ export interface GraphEntry {
   title: string;
   state: "passed" | "failed" | "unchecked" | "damaged";
   prompt?: string;
+  /** The first targets: the tokens that the graph explains. */
+  says?: string[];
   nodes?: number;
   edges?: number;
 }

@@ -47,6 +47,7 @@ function Listing({ found, name }: { found: GraphEntry[]; name: string }) {
           ) : (
             <a href={`#/circuit/${encodeURIComponent(each.name)}`} aria-current={each.name === name ? "page" : undefined}>{each.prompt || each.name}</a>
           )}{" "}
+          {each.says?.length ? <span class="says">→ {each.says.map((word) => `“${alone(word)}”`).join(", ")}</span> : null}{" "}
           <span class={`state ${each.state}`}>{STATES[each.state]}</span>
           {each.state === "damaged" ? <span class="quiet"> {each.title}</span> : null}
         </li>
