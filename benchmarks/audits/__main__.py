@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
+from benchmarks.audits.as_shipped import verdicts
 from benchmarks.audits.declaration import Declaration, read
 from benchmarks.audits.zoo import TABLES, run
 from benchmarks.harness import Figure, figure, main
@@ -101,6 +102,7 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
             beside = reported(rank(rows, audits=(each.name,), knowledge=knowledge), declaration)
             found |= _clustered_figure(beside, f"{knowledge}: AUROC, {each.name}")
             found |= _by(beside, "family", f"{knowledge}, {each.name}")
+    found |= verdicts(rows, declaration)
     return found | _gates(rows) | _evidence(reported(rows, declaration))
 
 

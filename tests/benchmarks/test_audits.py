@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.audits.__main__ import SMALL, figures, reported
+from benchmarks.audits.as_shipped import verdicts
 from benchmarks.audits.declaration import Declaration, Part, read
 from benchmarks.audits.gates import figures as gate_figures
 from benchmarks.audits.shipped import chosen
@@ -145,6 +146,7 @@ def _rows(name: str, stratum: str, base: str, score: float) -> list[dict[str, An
             "knowledge": knowledge,
             "audit": audit,
             "score": score if audit == "power" or audit.startswith("baseline") else 0.0,
+            "abstains": "",
             "fires": None,
             "located": infected if audit == "power" else None,
             "seconds": 0.1,
@@ -234,6 +236,23 @@ def test_figures_are_about_the_report_split_alone() -> None:
     assert found["with base: clean copies of a base"].value == 4
     assert len(reported(rows, declared)) == len(rows) - len(_rows("odd", "sham", "b", 0.0))
     assert found["gate, lora-reward"].value == 1.0
+
+
+def test_verdicts_as_shipped_by_hand() -> None:
+    """An organism far above every shipped copy is found where it is planted; one far below is not,
+    and copies with the lowest of all scores are no finding."""
+    rows = _rows("bad", "infected", "microworld", 1e6)
+    rows += _rows("mild", "infected", "microworld", -1e6)
+    rows += [row for i in range(3) for row in _rows(f"sham-{i}", "sham", "microworld", -1e6)]
+    rows = [{**r, "score": -1e6} if r["audit"] != "power" else r for r in rows]
+    found = verdicts(rows, Declaration((PART, LATER)))
+    for knowledge in ("with base", "without base"):
+        told = f"as shipped, {knowledge}:"
+        assert found[f"{told} FINDING, full organisms"].value == 0.5
+        assert found[f"{told} FINDING by the right audit, full organisms"].value == 0.5
+        assert found[f"{told} FINDING (located), full organisms"].value == 0.5
+        assert found[f"{told} FINDING, clean copies"].value == 0
+    assert verdicts(_rows("bad", "infected", "sibling-1", 1e6), Declaration((PART, LATER))) == {}
 
 
 def test_what_is_shipped_was_declared_for_calibration() -> None:
