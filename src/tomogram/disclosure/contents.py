@@ -18,8 +18,8 @@ NO_AUDITS = (
 )
 AUDITS_APART = "The scan runs no audits. They were run beside it and are told of above."
 NOT_CLEAN = (
-    "An audit that finds nothing has found nothing down to the strength it names. No audit here "
-    "says that a model is clean."
+    "An audit that finds nothing has found nothing down to the strength it names; where it names "
+    "none, that strength is not known. No audit here says that a model is clean."
 )
 
 
@@ -360,7 +360,7 @@ def _audits_in_a_line(facts: Facts) -> str:
         (
             words.plural(kinds.count("finding"), "finding"),
             words.plural(kinds.count("suspicion"), "suspicion"),
-            f"{kinds.count('no finding')} without a finding down to their strength",
+            f"{kinds.count('no finding')} that found nothing",
             f"{kinds.count('abstained')} abstained",
         )
     )

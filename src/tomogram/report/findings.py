@@ -17,7 +17,7 @@ FILE = "findings.json"
 TITLES: dict[Kind, str] = {
     "finding": "Found",
     "suspicion": "Suspected, but not beyond the adjustment for several tests",
-    "no finding": "Tested, and nothing found down to the strength that is named",
+    "no finding": "Tested, and nothing found down to the strength named, where one is",
     "abstained": "Could not be tested",
 }
 NONE = (
@@ -51,8 +51,8 @@ class Audited:
         n = {kind: sum(each.kind == kind for each in self.audits) for kind in TITLES}
         return (
             f"Of {len(self.audits)} audits {n['finding']} found something, {n['suspicion']} suspect"
-            f" something, {n['no finding']} found nothing down to the strength they name, and"
-            f" {n['abstained']} could not test."
+            f" something, {n['no finding']} found nothing down to the strength they name, where they"
+            f" name one, and {n['abstained']} could not test."
         )
 
 
