@@ -51,8 +51,8 @@ class Audited:
         n = {kind: sum(each.kind == kind for each in self.audits) for kind in TITLES}
         return (
             f"Of {len(self.audits)} audits {n['finding']} found something, {n['suspicion']} suspect"
-            f" something, {n['no finding']} found nothing down to the strength they name, where they"
-            f" name one, and {n['abstained']} could not test."
+            f" something, {n['no finding']} found nothing down to the strength they name, where"
+            f" they name one, and {n['abstained']} could not test."
         )
 
 
