@@ -85,7 +85,7 @@ def chat(server: Reader, name: str) -> EndpointChat:
     )
 
 
-WANTED = Wanted(units=6, active=6, seed=3)
+WANTED = Wanted(units=16, active=6, seed=3)
 
 
 def test_labels_are_made_judged_and_found_again(
@@ -95,17 +95,18 @@ def test_labels_are_made_judged_and_found_again(
     work = labelling(open_tomogram(folder), ChatLabeller(asking), Judge(asking), WANTED)
     cost = work.estimate()
     found = labels_of(work.run(tiny_model))
-    assert len(found) == 6
+    assert len(found) == 16
     assert len(server.asked) <= cost.requests
     judged = [each for each in found if each.detection is not None]
     assert judged
     for each in judged:
         assert each.label
         assert each.detection.unread == 0
-        # The server reads perfectly, so words that are always there cannot be judged worse than
-        # chance by much, and most are judged far better.
         assert each.detection.accuracy.low <= each.detection.accuracy.value
-    assert max(each.detection.accuracy.value for each in judged) > 0.8
+    # The server reads perfectly but knows one word a unit: better than chance, if not by much.
+    accuracies = [each.detection.accuracy.value for each in judged]
+    assert sum(accuracies) / len(accuracies) > 0.5
+    assert max(accuracies) > 0.6
     best = best_labels(open_tomogram(folder))
     assert set(best) <= {(each.family, each.unit) for each in found}
     asked = len(server.asked)
@@ -134,8 +135,8 @@ def test_an_interrupted_labelling_goes_on(folder: Path, server: Reader, tiny_mod
     server.fails_after = None
     server.asked.clear()
     found = labels_of(labelling(tomogram, ChatLabeller(asking), None, WANTED).run())
-    assert len(found) == 6
-    assert len(server.asked) == 6 - len(done)
+    assert len(found) == 16
+    assert len(server.asked) == 16 - len(done)
     assert all(each.detection is None for each in found)
 
 
