@@ -115,22 +115,15 @@ def atlas_summary(found: dict[str, Any]) -> str:
 
 def summary(found: dict[str, Any]) -> str:
     """A few lines for a person: the circuit, how faithful it is, and its strongest edges."""
-    held = found["pairs"]["held_out"]
-    where = f"{held} pairs kept back" if held else "the pairs it was found on (too few to keep any)"
     lines = [
         f"{found['behaviour']}: {found['edges_kept']:,} of {found['edges_possible']:,} edges"
         f" ({found['share']:.1%})",
-        f"  faithfulness {_range(found['faithfulness'])} on {where}",
+        _faithfulness(found),
         f"  metric: whole model {found['metric']['whole']:.2f},"
         f" without any edge {found['metric']['empty']:.2f} (logits)",
         f"  CPR {_range(found['cpr'])}, CMD {_range(found['cmd'])} (ranking by {found['method']})",
     ]
-    told = found["agreement"]
-    if told is not None:
-        lines.append(
-            f"  predicted against measured effect of {told['spearman']['n']} edges: Spearman"
-            f" {_range(told['spearman'])}, signs {told['signs']:.0%}, slope {told['slope']:.2f}"
-        )
+    lines += _agreement(found, "edges")
     lines.append("  strongest edges (measured effect of cutting each, in logits):")
     strongest = sorted(found["edges"], key=lambda edge: -abs(edge["measured"]["value"]))
     lines += [
@@ -147,21 +140,14 @@ def summary(found: dict[str, Any]) -> str:
 
 def features_summary(found: dict[str, Any]) -> str:
     """A few lines for a person: the features, how faithful they are, what they do and are fed."""
-    held = found["pairs"]["held_out"]
-    where = f"{held} pairs kept back" if held else "the pairs it was found on (too few to keep any)"
     lines = [
         f"{found['behaviour']}: {found['nodes_kept']:,} of {found['nodes_active']:,} features and"
         " errors that differ, by span",
-        f"  faithfulness {_range(found['faithfulness'])} on {where}",
+        _faithfulness(found),
         f"  metric: whole model {found['metric']['whole']:.2f}, with the MLPs' part from the other"
         f" prompts {found['metric']['empty']:.2f} (logits)",
     ]
-    told = found["agreement"]
-    if told is not None:
-        lines.append(
-            f"  predicted against measured effect of {told['spearman']['n']} features: Spearman"
-            f" {_range(told['spearman'])}, signs {told['signs']:.0%}, slope {told['slope']:.2f}"
-        )
+    lines += _agreement(found, "features")
     measured = [node for node in found["nodes"] if node["measured"] is not None]
     lines.append("  strongest features (measured effect of patching each, in logits):")
     lines += [
@@ -175,6 +161,23 @@ def features_summary(found: dict[str, Any]) -> str:
         for edge in sorted(into, key=lambda edge: -abs(edge["adds"]["value"]))[:8]
     ]
     return "\n".join(lines)
+
+
+def _faithfulness(found: dict[str, Any]) -> str:
+    held = found["pairs"]["held_out"]
+    where = f"{held} pairs kept back" if held else "the pairs it was found on (too few to keep any)"
+    return f"  faithfulness {_range(found['faithfulness'])} on {where}"
+
+
+def _agreement(found: dict[str, Any], what: str) -> list[str]:
+    """Predicted beside measured effects of a sample, where there is one."""
+    told = found["agreement"]
+    if told is None:
+        return []
+    return [
+        f"  predicted against measured effect of {told['spearman']['n']} {what}: Spearman"
+        f" {_range(told['spearman'])}, signs {told['signs']:.0%}, slope {told['slope']:.2f}"
+    ]
 
 
 def _range(found: dict[str, float], *, sign: bool = False) -> str:

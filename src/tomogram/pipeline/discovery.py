@@ -159,7 +159,7 @@ def _in_stages(
 
 def _digest(dictionary: Dictionary) -> Json:
     weights: dict[str, Json] = {
-        name: digest_array(weight) for name, weight in dictionary.named_parameters()
+        name: digest_array(weight) for name, weight in dictionary.state_dict().items()
     }
     return [dictionary.name, dictionary.kind, str(dictionary.config()), weights]
 

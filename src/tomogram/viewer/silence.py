@@ -11,13 +11,12 @@ from torch import Tensor
 
 from tomogram.circuits.graph.graph import FEATURE, NEURON, Graph
 from tomogram.dictionaries.dictionary import Dictionary
-from tomogram.dictionaries.layered import Layered
 from tomogram.models.capture import Intervention
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.report.tokens import visible
 from tomogram.store.errors import TomogramError
-from tomogram.viewer import silence_across as across
+from tomogram.viewer.turned import fire_as_drawn, layers_of_features, turned
 
 _TOLD = 8
 
@@ -86,17 +85,21 @@ def _changed_features(
     features: Mapping[int, list[int]],
     factor: float,
 ) -> dict[Site, Intervention]:
-    """Features times a factor, by the transcoders that the graph was drawn with."""
-    for dictionary in dictionaries:
-        if isinstance(dictionary, Layered) and across.fits(
-            model, graph, tokens, dictionary, features
-        ):
-            return across.rewritten(graph, dictionary, features, factor)
-    changes: dict[Site, Intervention] = {}
-    for layer, dictionary in _transcoders(dictionaries, list(features)).items():
-        _same(model, graph, tokens, dictionary, features[layer])
-        changes |= _rewritten(graph, dictionary, features[layer], factor)
-    return changes
+    """Features times a factor, by the transcoders that the graph was drawn with.
+
+    Raises TomogramError where the scan has none of a layer, or others.
+    """
+    missing: list[int] = []
+    for candidates in layers_of_features(model, dictionaries):
+        layers = {each.layer: each for each in candidates if each.layer is not None}
+        missing = sorted(set(features) - set(layers))
+        if not missing and fire_as_drawn(model, graph, tokens, layers, features):
+            return turned(graph, layers, features, factor)
+    if missing:
+        raise TomogramError(
+            f"The scan has no transcoder of layer {missing[0]} whose features could be changed."
+        )
+    raise TomogramError("The graph was drawn with other transcoders than the scan's.")
 
 
 def _scaled(graph: Graph, nodes: Sequence[int], factor: float) -> Intervention:
@@ -108,61 +111,3 @@ def _scaled(graph: Graph, nodes: Sequence[int], factor: float) -> Intervention:
         return value
 
     return change
-
-
-def _transcoders(
-    dictionaries: Sequence[Dictionary], layers: Sequence[int]
-) -> dict[int, Dictionary]:
-    """The transcoder of each layer.
-
-    Raises TomogramError where a layer has none.
-    """
-    found = {
-        each.read.layer: each
-        for each in dictionaries
-        if not each.shape.is_autoencoder
-        and len(each.shape.reads) == len(each.shape.writes) == 1
-        and (each.read.kind, each.write.kind) == ("mlp_in", "mlp_out")
-        and each.read.layer == each.write.layer
-    }
-    missing = sorted(set(layers) - set(found))
-    if missing:
-        raise TomogramError(
-            f"The scan has no transcoder of layer {missing[0]} whose features could be changed."
-        )
-    return {layer: found[layer] for layer in layers}
-
-
-def _same(
-    model: Model, graph: Graph, tokens: Tensor, dictionary: Dictionary, nodes: Sequence[int]
-) -> None:
-    """Raises TomogramError where the features are not those that the graph was drawn with."""
-    run = model.run(tokens, capture=[dictionary.read], logits=False)
-    latents = dictionary.encode(run[dictionary.read][0]).dense()
-    for node in nodes:
-        unit, value = int(graph.nodes.unit[node]), float(graph.nodes.value[node])
-        position = int(graph.nodes.position[node])
-        now = float(latents[position, unit]) if unit < dictionary.d_dict else math.nan
-        if not abs(now - value) <= across.SAME * abs(value):
-            raise TomogramError("The graph was drawn with other transcoders than the scan's.")
-
-
-def _rewritten(
-    graph: Graph, dictionary: Dictionary, nodes: Sequence[int], factor: float
-) -> dict[Site, Intervention]:
-    """What features of one layer write, times a factor."""
-    seen: dict[Site, Tensor] = {}
-
-    def read(value: Tensor) -> Tensor:
-        seen[dictionary.read] = dictionary.encode(value[0]).dense()
-        return value
-
-    def write(value: Tensor) -> Tensor:
-        latents = seen[dictionary.read]
-        for node in nodes:
-            position, unit = int(graph.nodes.position[node]), int(graph.nodes.unit[node])
-            added = (factor - 1) * latents[position, unit] * dictionary.W_dec[unit]
-            value[0, position] += added.to(value.dtype)
-        return value
-
-    return {dictionary.read: read, dictionary.write: write}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.stats import spearmanr
 
 from tomogram.circuits.discovery.edges import EdgeGraph
@@ -57,13 +57,21 @@ def measured(
 
 def sampled(scores: EdgeScores, n: int, seed: int) -> Bool[np.ndarray, "writer reader"]:
     """At most n edges drawn evenly from the deciles of their strength."""
-    generator = np.random.default_rng(seed)
     mask = np.zeros_like(scores.graph.possible)
-    for part in np.array_split(np.array(scores.ranked()), _DECILES):
-        count = min(len(part), n // _DECILES)
-        for writer, reader in part[generator.choice(len(part), count, replace=False)]:
-            mask[writer, reader] = True
+    ranked = np.array(scores.ranked())
+    for writer, reader in ranked[evenly(len(ranked), n, seed)]:
+        mask[writer, reader] = True
     return mask
+
+
+def evenly(count: int, n: int, seed: int) -> Int[np.ndarray, " drawn"]:
+    """At most n of the places 0 to `count` of a ranking, as many from each tenth of it."""
+    generator = np.random.default_rng(seed)
+    drawn = [
+        part[generator.choice(len(part), min(len(part), n // _DECILES), replace=False)]
+        for part in np.array_split(np.arange(count), _DECILES)
+    ]
+    return np.concatenate(drawn)
 
 
 def agreement(

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tomogram.circuits.discovery.agreement import Agreement, agreement
+from tomogram.circuits.discovery.agreement import Agreement, agreement, evenly
 from tomogram.circuits.discovery.discover import Settings, halves
 from tomogram.circuits.discovery.faithfulness import Ends
 from tomogram.circuits.discovery.feature_edges import FeatureEdges, feature_edges
@@ -33,7 +33,6 @@ from tomogram.store.errors import TomogramError
 from tomogram.store.progress import task
 from tomogram.store.schema import Estimate
 
-_DECILES = 10
 _DRAWN = 32
 """Most nodes between which edges are drawn, the strongest, and most prompts they are drawn on."""
 
@@ -100,7 +99,8 @@ def discover_features(
     order = np.argsort(-strength, kind="stable")[: int((strength > 0).sum())]
     kept = _fewest(model, nodes, searched, order, before, settings)
     found = feature_metric(model, nodes, rest, [_mask(nodes, kept)])[0]
-    drawn = _sampled(order, settings.sampled, settings.seed)
+    # At most so many nodes, drawn evenly from the deciles of the order.
+    drawn = np.sort(order[evenly(len(order), settings.sampled, settings.seed)])
     measured = np.union1d(kept[: settings.sampled], drawn)
     effects = node_effects(model, nodes, rest, measured)
     at = np.searchsorted(measured, drawn)
@@ -242,11 +242,3 @@ def _mask(nodes: FeatureNodes, kept: Int[np.ndarray, " kept"]) -> Bool[np.ndarra
     mask = np.zeros(len(nodes), bool)
     mask[kept] = True
     return mask
-
-
-def _sampled(order: Int[np.ndarray, " n"], count: int, seed: int) -> Int[np.ndarray, " drawn"]:
-    """At most `count` nodes drawn evenly from the deciles of an order."""
-    generator = np.random.default_rng(seed)
-    parts = np.array_split(order, _DECILES)
-    drawn = [generator.permutation(part)[: count // _DECILES] for part in parts]
-    return np.sort(np.concatenate(drawn)).astype(np.int64)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from tomogram.circuits.graph.experiments import Experiment, Held, responses
+from tomogram.circuits.graph.experiments import AT_ONCE, Experiment, Held, responses
 from tomogram.circuits.graph.faithful import faithfulness
 from tomogram.circuits.graph.graph import FEATURE, Graph
 from tomogram.circuits.graph.live import derivatives, steps
@@ -29,7 +29,7 @@ _DECILES = 10
 # An edge of which less than this share runs through heads is one of the residual stream alone.
 _THROUGH_HEADS = 0.01
 _LARGEST_FACTOR = 1e4
-_ROWS, _NUMBERS = 32, 2**25
+_ROWS = 32
 _LIVE: tuple[Held, ...] = ("direct", "nothing")
 
 
@@ -108,7 +108,7 @@ def readings(
 ) -> Iterator[tuple[Reading, Int[np.ndarray, " some"]]]:
     """Readings of some nodes with a row, few of one depth at a time, and which nodes they are."""
     linear, first = traced.linear, traced.graph.targets.start
-    size = max(1, min(_ROWS, _NUMBERS // linear.n_sources))
+    size = max(1, min(_ROWS, AT_ONCE // linear.n_sources))
     for start in range(0, len(aims := nodes[nodes >= first]), size):
         some = aims[start : start + size]
         reading = traced.aim.reading

@@ -30,7 +30,8 @@ Reader = tuple[Site, Callable[[Tensor], Tensor]]
 Written = tuple[Site, int, Tensor]
 """Where something is written, at which position, and what."""
 
-_NUMBERS = 2**25
+AT_ONCE = 2**25
+"""Numbers that what runs together may take."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def at_once(traced: Traced, *, layers: int = 1, most: int = 64) -> int:
     width = max(traced.model.d_mlp or 0, traced.model.d_model)
     a_layer = frozen.n_pos * (heads * frozen.n_pos + 4 * width)
     row = layers * a_layer + frozen.logits.numel()
-    return max(1, min(most, _NUMBERS // row))
+    return max(1, min(most, AT_ONCE // row))
 
 
 def _batch(traced: Traced, experiments: Sequence[Experiment], held: Held) -> list[float]:

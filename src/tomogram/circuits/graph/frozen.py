@@ -135,18 +135,14 @@ class FrozenAttention:
         """Directions of values, as directions of the stream they are made of."""
         return v.flatten(2) @ self.values.flatten(1).T
 
-    def back(self, g: Float[Tensor, "pos n d_model"]) -> Float[Tensor, "pos n d_model"]:
-        """Directions of what attention adds, as directions of the stream it reads."""
-        return self.to_stream(self.to_values(self.to_mixed(g)))
-
     def back_from(
         self,
         vectors: Float[Tensor, "n d_model"],
         positions: Int[Tensor, " n"],
         pos: int,
     ) -> Few:
-        """`back` of directions at one position each: every head adds one direction, times what it
-        looks at each position with."""
+        """Directions of what attention adds at one position each, as directions of the stream it
+        reads: every head gives one, times what it looks at each position with."""
         shared = len(self.outputs) // self.values.shape[1]
         z = self.to_mixed(vectors[None])[0].unflatten(1, (-1, shared))  # [n kv shared d_head]
         told = torch.einsum("ngsz,dgz->ngsd", z, self.values).flatten(1, 2)

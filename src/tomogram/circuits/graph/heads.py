@@ -18,11 +18,12 @@ from torch import Tensor
 from tomogram.circuits.graph.attention import Route
 from tomogram.circuits.graph.carry import of_nodes
 from tomogram.circuits.graph.checks import readings
+from tomogram.circuits.graph.experiments import AT_ONCE
 from tomogram.circuits.graph.trace import Traced
 
 MOST = 3
 _LEAST_SHARE = 0.05
-_SOURCES, _NUMBERS = 64, 2**25
+_SOURCES = 64
 
 
 @torch.no_grad()
@@ -87,7 +88,7 @@ def _meetings(traced: Traced, pairs: Sequence[tuple[int, int]]) -> Iterator[_Mee
     sources, targets = (np.array([pair[i] for pair in pairs], int) for i in (0, 1))
     every = np.unique(sources)
     places = (2 * len(traced.linear.frozen.blocks) + 1) * traced.linear.frozen.like.numel()
-    size = max(1, min(_SOURCES, _NUMBERS // places))
+    size = max(1, min(_SOURCES, AT_ONCE // places))
     for start in range(0, len(every), size):
         some = every[start : start + size]
         streams = list(of_nodes(traced, some.tolist()))
