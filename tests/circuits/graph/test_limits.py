@@ -111,7 +111,7 @@ def test_a_check_in_little_memory_measures_the_same(
 
     plenty, most = measured()
     for module in (checks, experiments, heads):
-        monkeypatch.setattr(module, "_NUMBERS", 1)
+        monkeypatch.setattr(module, "AT_ONCE", 1)
     little, least = measured()
     scale = max(map(abs, plenty))
     assert little == pytest.approx(plenty, rel=1e-3, abs=1e-5 * scale)

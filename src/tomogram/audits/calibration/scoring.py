@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tomogram.audits.audit import Audit, confirmatory, installed
+from tomogram.audits.audit import Audit, Measurement, confirmatory, installed
 from tomogram.audits.calibration.about import About
 from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.families import FAMILY_AUDIT
@@ -151,16 +151,27 @@ def _score(
             right = not order.clean and name in FAMILY_AUDIT[order.family]
             right = right and subject.base is not None and bool(found.contrasts)
             yield {
-                **about,
-                "knowledge": knowledge,
-                "audit": name,
-                "score": None if found.score is None else float(found.score),
-                "abstains": found.abstains,
-                "says": found.says,
+                **measured(about, knowledge, name, found, spent),
                 "fires": float(fires) if isinstance(fires, float) else None,
                 "located": place(subject, found).located if right else None,
-                "seconds": spent,
             }
+
+
+def measured(
+    about: Mapping[str, Any], knowledge: str, audit: str, found: Measurement, seconds: float
+) -> dict[str, Any]:
+    """The row of one audit of one model, without what is known of triggers and places."""
+    return {
+        **about,
+        "knowledge": knowledge,
+        "audit": audit,
+        "score": None if found.score is None else float(found.score),
+        "abstains": found.abstains,
+        "says": found.says,
+        "fires": None,
+        "located": None,
+        "seconds": seconds,
+    }
 
 
 def about_copies_of(model: Model, declared: Sequence[str] | None = None) -> About:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tomogram.audits.calibration.about import About
-from tomogram.audits.calibration.scoring import KNOWLEDGE, described, kept_rows
+from tomogram.audits.calibration.scoring import KNOWLEDGE, described, kept_rows, measured
 from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.own import SPOKEN
 from tomogram.audits.spoken.speaker import Speaker
@@ -70,14 +70,4 @@ def _scored(
         for each in audits:
             began = time.process_time()
             found = each.measure(speaker)
-            yield {
-                **about,
-                "knowledge": knowledge,
-                "audit": each.name,
-                "score": None if found.score is None else float(found.score),
-                "abstains": found.abstains,
-                "says": found.says,
-                "fires": None,
-                "located": None,
-                "seconds": time.process_time() - began,
-            }
+            yield measured(about, knowledge, each.name, found, time.process_time() - began)
