@@ -21,7 +21,7 @@ from tomogram.circuits.known.measure import ACDC, Measured, measure
 from tomogram.pipeline.selftest import known_cases
 from tomogram.store.estimates import estimate, within
 
-FAST = "secant"
+FAST = "conductance"
 PUBLISHED = ("eap", "eap-ig-inputs", "eap-ig-activations", ACDC)
 BY_MATRICES, BY_PATCHING = ("tracr", "planted"), ("siit", "trained", "reference")
 TARGETS = {

@@ -26,7 +26,7 @@ def discover(
     ),
     clusters: int = typer.Option(44, help="Without --pairs: how many proposals are looked into."),
     method: str = typer.Option(
-        "secant", help="How edges are scored; docs/discovery.md lists them."
+        "conductance", help="How edges are scored; docs/discovery.md lists them."
     ),
     faithfulness: float = typer.Option(
         None,

@@ -62,10 +62,10 @@ def test_exact_patching_is_the_circuit_without_one_edge(
 
 
 def test_scores_of_edges_into_the_logits_add_up(llama: Model, pairs: Sequence[Pair]) -> None:
-    """The secant's own property; the gradient has it only for a linear model."""
+    """Conductance alone adds up at the end of its way; a gradient does for a linear model."""
     graph = edge_graph(llama)
     (batch,) = batches(pairs)
-    found = METHODS["secant"](llama, graph, batch)
+    found = METHODS["conductance"](llama, graph, batch)
     runs = [writes(llama, graph, tokens).last for tokens in (batch.clean, batch.counterfactual)]
     with torch.no_grad():
         clean, other = (metric(llama, batch, run) for run in runs)

@@ -45,7 +45,7 @@ class Settings:
         ValueError: wanted or limit is no share, or sampled or rounds is negative.
     """
 
-    method: str = "secant"
+    method: str = "conductance"
     wanted: float = WANTED
     limit: float = 1.0
     sampled: int = SAMPLED

@@ -125,7 +125,7 @@ def explain(
     causes: tuple[Cause, ...] = ()
     if chosen:
         graph = edge_graph(model)
-        method = "exact" if graph.n_edges <= _EXACT_EDGES else "secant"
+        method = "exact" if graph.n_edges <= _EXACT_EDGES else "conductance"
         circuit = _discovered(model, chosen, Settings(method=method, sampled=0, seed=seed))
         causes = _causes(model, graph, tokens, chosen, circuit)
     return Explanation(

@@ -26,6 +26,18 @@ def reader_gradients(
     interventions: Mapping[Site, Intervention] | None = None,
 ) -> Float[Tensor, "pair reader pos d_model"]:
     """∂m/∂(stream of each reader) on the clean prompts, as `run_separated` runs them."""
+    return gradients_and_writes(model, graph, batch, norm=norm, interventions=interventions)[0]
+
+
+def gradients_and_writes(
+    model: Model,
+    graph: EdgeGraph,
+    batch: Batch,
+    *,
+    norm: Norm = plain,
+    interventions: Mapping[Site, Intervention] | None = None,
+) -> tuple[Float[Tensor, "pair reader pos d_model"], Float[Tensor, "pair writer pos d_model"]]:
+    """`reader_gradients`, and what each writer wrote in the same run."""
     length = batch.clean.shape[1]
     shape = (len(batch.rows), len(graph.readers), length, model.d_model)
     probes = torch.zeros(shape, dtype=model.dtype, device=model.device, requires_grad=True)
@@ -35,12 +47,12 @@ def reader_gradients(
         return state.stream[:, None] + probes[:, readers]
 
     with torch.enable_grad():
-        last = run_separated(
+        state = run_separated(
             model, graph, batch.clean, reads, norm=norm, interventions=interventions
-        ).last
-        assert last is not None
-        total = metric(model, batch, last, norm=norm).sum()
-        return torch.autograd.grad(total, probes)[0]
+        )
+        assert state.last is not None
+        total = metric(model, batch, state.last, norm=norm).sum()
+        return torch.autograd.grad(total, probes)[0], torch.cat(state.written, 1).detach()
 
 
 def by_edge(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from tomogram.circuits.discovery import eap, exact, relevance, secant
+from tomogram.circuits.discovery import conductance, eap, exact, relevance
 from tomogram.circuits.discovery.edges import EdgeGraph
 from tomogram.circuits.discovery.intervals import intervals
 from tomogram.circuits.discovery.pairs import Batch, Pair, batches
@@ -25,7 +25,7 @@ METHODS: dict[str, Method] = {
     "eap-ig-inputs": eap.eap_ig_inputs,
     "eap-ig-activations": eap.eap_ig_activations,
     "relevance": relevance.relevance,
-    "secant": secant.secant,
+    "conductance": conductance.conductance,
     "exact": exact.exact,
 }
 """Every method that scores all edges at once."""
