@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Figure, main
+from benchmarks.harness import Figure, main, own_memory
 from benchmarks.harvest import STORIES, random_text, subject
 from benchmarks.synthetic import shapes
 from tomogram.activations.stream import stream
@@ -66,7 +64,7 @@ def measure(quick: bool) -> dict[str, Figure]:
         ),
         "tokens": Figure(text.n_tokens),
         "survey, tokens a CPU-second": Figure(text.n_tokens / survey_seconds),
-        "peak memory, bytes": Figure(peak_memory(), target=MEMORY, at_least=False),
+        "peak memory, bytes": Figure(own_memory(), target=MEMORY, at_least=False),
         "tables, bytes per 1,000 features": Figure(size / units * 1_000),
         "two processes merge to the same tables": Figure(
             float(merged_is_equal(model, text, quick)), target=1.0
@@ -152,12 +150,6 @@ def bare_seconds(
             parts = [activations[site] for site in each.shape.reads]
             each.encode(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
     return held - begun, time.process_time() - held
-
-
-def peak_memory() -> int:
-    """Most memory this process has held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def written(observed: dict[str, Observation], folder: Path) -> int:

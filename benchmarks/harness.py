@@ -19,12 +19,26 @@ import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from tomogram.store.canonical import Json, canonical_json
 from tomogram.store.schema import Estimate
+
+
+def own_memory(field: str = "VmHWM") -> int:
+    """Bytes of memory of this process, from the kernel's own account of it (Linux).
+
+    Not getrusage: its peak is inherited from the process that started this one.
+
+    Args:
+        field: VmHWM is the most it has held, VmRSS what it holds now.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(field + ":"))
+    return 1024 * int(line.split()[1])
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ from tomogram.store.estimates import estimate
 from tomogram.store.schema import Estimate
 from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import couplets, facts
-from tomogram.text.microworld.world import World
+from tomogram.text.microworld.world import Fact, World
 from tomogram.text.microworld.writer import fill
 
 SELECTIVE = 0.7
@@ -130,6 +130,10 @@ class Lab:
 
     def word(self, token: int) -> str:
         return str(self.model.tokenizer.decode([token])).strip()
+
+    def says(self, prompt: str) -> str:
+        """The word that the model goes on with."""
+        return self.word(int(self.next(self.tokens(prompt)).argmax()))
 
 
 def selective(
@@ -290,7 +294,7 @@ def answers(
 def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     """City → state → capital: the path in the graph, and the swap of states."""
     known, asked = (two_hops(lab.world, held_out=held) for held in (False, True))
-    asked = [e for e in asked if lab.word(int(lab.next(lab.tokens(e.prompt)).argmax())) == e.answer]
+    asked = [each for each in asked if lab.says(each.prompt) == each.answer]
     rng = random.Random(0)
     if quick:
         known, asked = rng.sample(known, 60), rng.sample(asked, 4)
@@ -450,13 +454,31 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
 # --- languages --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question in one language, its answer, and the other answers to such questions."""
+
+    prompt: str
+    answer: str
+    others: tuple[str, ...]
+
+
+def asked(world: World, fact: Fact, language: str) -> Asked:
+    """The question for a fact, in the first wording."""
+    words = {each.object.name(language) for each in world.facts[fact.relation]}
+    answer = fact.object.name(language)
+    prompt = fill(facts.ONE_HOP[language][fact.relation][0], language, s=fact.subject)
+    return Asked(prompt, answer, tuple(sorted(words - {answer})))
+
+
 Contributions = dict[tuple[int, int], float]
 """What features (layer, latent) add to an answer."""
 
 
-def contributions(lab: Lab, prompt: str, answer: str) -> Contributions:
+def contributions(lab: Lab, question: Asked) -> Contributions:
     """What each feature of the last position adds to the answer's logit directly."""
-    traced = trace(lab.model, prompt, Token(answer), lab.transcoders, limits=Limits(nodes=0))
+    target = Token(question.answer)
+    traced = trace(lab.model, question.prompt, target, lab.transcoders, limits=Limits(nodes=0))
     linear = traced.linear
     added, _ = linear.rows(traced.aim.reading)
     last = linear.frozen.n_pos - 1
@@ -484,9 +506,14 @@ def in_both(ours: dict[str, Contributions]) -> set[tuple[int, int]]:
     return strongest({each: min(one[each], other[each]) for each in one if each in other})
 
 
-def drop(lab: Lab, prompt: str, answer: str, silent: set[tuple[int, int]]) -> float:
-    """By how much silencing features at the last position lowers the answer's log-probability."""
-    tokens = lab.tokens(prompt)
+def drop(lab: Lab, question: Asked, silent: set[tuple[int, int]]) -> float:
+    """By how much silencing features at the last position lowers the answer's lead, in logits.
+
+    The lead is over the mean of the kind's other words in the same language: the probability of an
+    answer that is sure hardly moves, and what writes any word of a language writes no meaning.
+    """
+    tokens = lab.tokens(question.prompt)
+    answer, *others = (token_id(lab.model, e) for e in (question.answer, *question.others))
 
     def change(layer: int, now: Tensor) -> Tensor:
         for each, latent in silent:
@@ -494,9 +521,9 @@ def drop(lab: Lab, prompt: str, answer: str, silent: set[tuple[int, int]]) -> fl
                 now[:, latent] = 0
         return now
 
-    number = token_id(lab.model, answer)
     without = lab.next(tokens, lab.writing(change, len(tokens) - 1))
-    return float(lab.next(tokens)[number] - without[number])
+    whole, left = (float(e[answer] - e[others].mean()) for e in (lab.next(tokens), without))
+    return whole - left
 
 
 def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
@@ -511,43 +538,24 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
     one_set: list[float] = []
     wrong_set: list[float] = []
     for fact in rng.sample(shared, 6 if quick else 100):
-        prompts = {
-            language: fill(facts.ONE_HOP[language][fact.relation][0], language, s=fact.subject)
-            for language in facts.ONE_HOP
-        }
-        right = {language: fact.object.name(language) for language in prompts}
-        if any(
-            lab.word(int(lab.next(lab.tokens(prompts[e])).argmax())) != right[e] for e in prompts
-        ):
+        questions = {e: asked(lab.world, fact, e) for e in facts.ONE_HOP}
+        if any(lab.says(each.prompt) != each.answer for each in questions.values()):
             continue
-        added = {e: contributions(lab, prompts[e], right[e]) for e in prompts}
-        ours = {e: strongest(added[e]) for e in prompts}
+        added = {e: contributions(lab, each) for e, each in questions.items()}
+        ours = {e: strongest(each) for e, each in added.items()}
         stranger = rng.choice(
             [e for e in lab.world.facts[fact.relation] if e.object != fact.object]
         )
-        strange = {
-            e: contributions(
-                lab,
-                fill(facts.ONE_HOP[e][fact.relation][0], e, s=stranger.subject),
-                stranger.object.name(e),
-            )
-            for e in prompts
-        }
-        others = strongest(strange["english"])
-        own = drop(lab, prompts["other"], right["other"], ours["other"])
-        if own <= 0:
-            continue
-        served.append(
-            float(drop(lab, prompts["other"], right["other"], ours["english"]) >= own / 2)
-        )
-        control.append(float(drop(lab, prompts["other"], right["other"], others) >= own / 2))
-        overlap.append(len(ours["english"] & ours["other"]) / TOP)
-        needs = {e: drop(lab, prompts[e], right[e], ours[e]) / 2 for e in prompts}
+        strange = {e: contributions(lab, asked(lab.world, stranger, e)) for e in questions}
+        needs = {e: drop(lab, each, ours[e]) / 2 for e, each in questions.items()}
         if min(needs.values()) <= 0:
             continue
+        overlap.append(len(ours["english"] & ours["other"]) / TOP)
+        for chosen, kept in ((ours["english"], served), (strongest(strange["english"]), control)):
+            kept.append(float(drop(lab, questions["other"], chosen) >= needs["other"]))
         for chosen, kept in ((in_both(added), one_set), (in_both(strange), wrong_set)):
             kept.append(
-                float(all(drop(lab, prompts[e], right[e], chosen) >= needs[e] for e in prompts))
+                float(all(drop(lab, each, chosen) >= needs[e] for e, each in questions.items()))
             )
     return {
         "languages: the English features do half of what the other's own do": figure(

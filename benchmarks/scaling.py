@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.harness import Figure, main, ratio
+from benchmarks.harness import Figure, main, own_memory, ratio
 from tomogram.dictionaries import normalisation
 from tomogram.dictionaries.across import ALONE
 from tomogram.dictionaries.parallel.budget import Machine, Plan, held, seconds, sent
@@ -218,18 +218,11 @@ def _memory(steps: str) -> dict[str, float]:
     # Another's first use of libraries is no matter of the dictionary's size.
     tiny = replace(FLOOR, shape=autoencoder(SITE, 32), latents=64, k=4)
     _step(_trainee(tiny, 1, None), 32, 0)
-    before = _status("VmRSS")
+    before = own_memory("VmRSS")
     trainee = _trainee(FLOOR, 1, None)
     for number in range(int(steps)):
         _step(trainee, FLOOR.batch_tokens, number)
-    return {"peak": float(_status("VmHWM") - before)}
-
-
-def _status(field: str) -> int:
-    """A field of the kernel's account of this process's memory, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(field + ":"))
-    return 1024 * int(line.split()[1])
+    return {"peak": float(own_memory() - before)}
 
 
 def bytes_left() -> int:

@@ -168,8 +168,9 @@ def beside(python: Path, size: str, length: int, latents: int) -> dict[str, Figu
 
 
 _ALONE = """
-import json, resource, sys, torch
+import json, sys, torch
 torch.set_num_threads(1)
+from benchmarks.harness import own_memory
 from tomogram.circuits.graph.attended import attended
 from tomogram.circuits.graph.checks import check
 from tomogram.circuits.graph.grouped import grouped
@@ -180,20 +181,18 @@ from tomogram.models.load import load
 folder, length, nodes, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 model = load(folder)
 tokens = torch.randint(3, model.d_vocab, (length,), generator=torch.Generator().manual_seed(0))
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 own, limits = None, Limits(nodes=nodes)
 if how == "features":
     from benchmarks.tracing import GIB, random_transcoders
     own, limits = random_transcoders(model, tokens, 1_024), Limits(nodes=nodes, memory=4 * GIB)
 traced = trace(model, tokens.tolist(), None, own, limits=limits)
-found = {"edges": traced.graph.n_edges, "drawn": peak()}
+found = {"edges": traced.graph.n_edges, "drawn": own_memory()}
 if how == "checked":
     # What `pipeline.tracing.trace` does.
     pruned = prune(traced.graph)
     traced = attended(check(traced), pruned)
     grouped(traced, propose(traced.graph, pruned), pruned)
-    found["checked"] = peak()
+    found["checked"] = own_memory()
 print(json.dumps(found))
 """
 

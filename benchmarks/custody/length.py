@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import re
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,6 +12,7 @@ import rfc8785
 
 from benchmarks.custody.lamps import Darkness
 from benchmarks.custody.tampering import SMALL
+from benchmarks.harness import own_memory
 from tomogram.custody import suite as suites
 from tomogram.custody.clock import utc_now, written
 from tomogram.custody.keys import Key, new_key
@@ -75,19 +75,9 @@ def verification(folder: Path) -> tuple[float, float]:
 
 
 def _verify(folder: Path, answer: Connection) -> None:
-    before = _peak_mebibytes()
+    before = own_memory()
     start = time.process_time()
     checks = verify_suite(folder)
     seconds = time.process_time() - start
     good = all(check.outcome is not Outcome.DIFFERS for check in checks)
-    answer.send((good, seconds, _peak_mebibytes() - before))
-
-
-def _peak_mebibytes() -> float:
-    """Highest resident memory of this program so far (Linux).
-
-    Not getrusage: its peak is inherited from the program that started this one.
-    """
-    status = Path("/proc/self/status").read_text()
-    (kibibytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(kibibytes) / 1024
+    answer.send((good, seconds, (own_memory() - before) / 2**20))
