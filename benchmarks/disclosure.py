@@ -23,9 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from scipy.stats import binomtest
 
-from benchmarks.harness import Figure, main
+from benchmarks.harness import Figure, main, share
 from tomogram.custody.verify import Outcome
 from tomogram.disclosure.eu_form import filled
 from tomogram.disclosure.facts import gather
@@ -86,8 +85,8 @@ def _rerun(tomogram: Tomogram, draws: int) -> dict[str, Figure]:
     differ = sum(outcome is Outcome.DIFFERS for outcome in outcomes)
     same = sum(outcome is Outcome.REPRODUCED for outcome in outcomes)
     measured = {
-        "honest figures called different": _share(differ, len(figures), 0.0, at_least=False),
-        "honest figures reproduced": _share(same, len(figures), 0.9),
+        "honest figures called different": share(differ, len(figures), 0.0, at_least=False),
+        "honest figures reproduced": share(same, len(figures), 0.9),
         "median relative tolerance": Figure(
             float(np.median([e.tolerance / abs(e.recorded) for e in figures if e.recorded]))
         ),
@@ -96,17 +95,12 @@ def _rerun(tomogram: Tomogram, draws: int) -> dict[str, Figure]:
     for change, target in zip(FORGED, (0.9, None), strict=True):
         caught = sum(judge(_forged(each, change)).outcome is Outcome.DIFFERS for each in figures)
         name = f"figures forged by {change:.1%} that are found"
-        measured[name] = _share(caught, len(figures), target)
+        measured[name] = share(caught, len(figures), target)
     return measured
 
 
 def _forged(figure: Repeated, change: float) -> Repeated:
     return replace(figure, recorded=figure.recorded * (1 + change))
-
-
-def _share(hits: int, n: int, target: float | None, *, at_least: bool = True) -> Figure:
-    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    return Figure(hits / n, interval.low, interval.high, target, at_least)
 
 
 if __name__ == "__main__":

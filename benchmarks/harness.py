@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from tomogram.store import estimates
 from tomogram.store.canonical import Json, canonical_json
 from tomogram.store.schema import Estimate
 
@@ -75,6 +76,11 @@ class Figure:
 def figure(estimate: Estimate, target: float | None = None, *, at_least: bool = True) -> Figure:
     """The figure of an estimate (`store.estimates`), whose intervals are the product's own."""
     return Figure(estimate.value, estimate.low, estimate.high, target, at_least)
+
+
+def share(hits: int, n: int, target: float | None = None, *, at_least: bool = True) -> Figure:
+    """The figure of a share, with its exact interval."""
+    return figure(estimates.share(hits, n), target, at_least=at_least)
 
 
 def ratio(

@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float
 from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
-from benchmarks.harness import Figure, figure, main
+from benchmarks.harness import Figure, figure, main, share
 from benchmarks.transcoders import reference
 from tomogram.circuits.graph.graph import FEATURE, TOKEN
 from tomogram.circuits.graph.scores import prune
@@ -45,7 +45,6 @@ from tomogram.models.sites import Site
 from tomogram.pipeline.given import given_model
 from tomogram.reference.shipped import world_of
 from tomogram.store.estimates import estimate
-from tomogram.store.schema import Estimate
 from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import couplets, facts
 from tomogram.text.microworld.world import Fact, World
@@ -62,9 +61,9 @@ Features = dict[tuple[int, int], float]
 """(layer, latent) with its mean activation where it stands for its thing."""
 
 
-def mean(values: Sequence[float]) -> Estimate:
-    """Mean over prompts."""
-    return estimate(np.array(values))
+def held(flags: Sequence[bool], target: float | None = None) -> Figure:
+    """The share of prompts that something holds for."""
+    return share(sum(flags), len(flags), target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,28 +308,27 @@ def geography(lab: Lab, quick: bool) -> dict[str, Figure]:
     trials = rng.sample(known, 8 if quick else 40)
     aims = [other(each.state) for each in trials]
 
-    def share(
+    def swapped(
         prompts: Sequence[TwoHop], aims: Sequence[str], scale: float, layers: range | None = None
-    ) -> list[float]:
+    ) -> list[bool]:
         return [
-            float(answers(lab, e, aim, known_states, scale, layers)
-                  == capitals[aim].name(e.language))
+            answers(lab, e, aim, known_states, scale, layers) == capitals[aim].name(e.language)
             for e, aim in zip(prompts, aims, strict=True)
-        ]  # fmt: skip
+        ]
 
-    scale = max(SCALES, key=lambda s: (sum(share(trials, aims, s)), -s))
+    scale = max(SCALES, key=lambda s: (sum(swapped(trials, aims, s)), -s))
     goals = [other(each.state) for each in asked]
-    moved = share(asked, goals, scale)
+    moved = swapped(asked, goals, scale)
     # The last layer's features write the answer itself, and not only the state.
-    earlier = share(asked, goals, scale, range(lab.model.n_layers - 1))
-    paths = [float(holds_path(lab, each, features[each.state])) for each in asked]
-    control = [float(holds_path(lab, e, features[g])) for e, g in zip(asked, goals, strict=True)]
+    earlier = swapped(asked, goals, scale, range(lab.model.n_layers - 1))
+    paths = [holds_path(lab, each, features[each.state]) for each in asked]
+    control = [holds_path(lab, e, features[g]) for e, g in zip(asked, goals, strict=True)]
     counts = [len(each) for each in features.values()]
     return {
-        "two-hop: graph holds city → state → capital": figure(mean(paths), 0.9),
-        "two-hop: the same with another state's features (control)": figure(mean(control)),
-        "two-hop: swapped state gives its capital": figure(mean(moved), 0.9),
-        "two-hop: the same without the last layer's features": figure(mean(earlier)),
+        "two-hop: graph holds city → state → capital": held(paths, 0.9),
+        "two-hop: the same with another state's features (control)": held(control),
+        "two-hop: swapped state gives its capital": held(moved, 0.9),
+        "two-hop: the same without the last layer's features": held(earlier),
         "two-hop: strength of the swap": Figure(scale),
         "two-hop: features that tell states apart": Figure(float(known_states.telling.sum())),
         "two-hop: features of a state, mean": Figure(float(np.mean(counts))),
@@ -421,31 +419,31 @@ def planning(lab: Lab, quick: bool) -> dict[str, Figure]:
     active, wrong, near, moved, both, earlier = [], [], [], [], [], []
     for each in asked:
         now = lab.fired(each.tokens)[:, each.verb : -1]
-        near.append(float(known.nearest(now.transpose(0, 1)) == each.ending))
+        near.append(known.nearest(now.transpose(0, 1)) == each.ending)
         own = features.get(each.ending, {})
-        active.append(float(any(now[layer, :, unit].max() > 0 for layer, unit in own)))
+        active.append(any(now[layer, :, unit].max() > 0 for layer, unit in own))
         aim = rhyming(each)
         if aim is None:
             continue
         others = features.get(aim, {})
-        wrong.append(float(any(now[layer, :, unit].max() > 0 for layer, unit in others)))
+        wrong.append(any(now[layer, :, unit].max() > 0 for layer, unit in others))
         adjective, ending = rewritten(each, aim, scale)
-        moved.append(float(ending == aim))
-        both.append(float(agrees(adjective, ending, aim)))
+        moved.append(ending == aim)
+        both.append(agrees(adjective, ending, aim))
         # The last layer's features write the words themselves, and not only the plan.
         planned = rewritten(each, aim, scale, range(lab.model.n_layers - 1))
-        earlier.append(float(agrees(*planned, aim)))
+        earlier.append(agrees(*planned, aim))
     return {
         # An ending is told by many features together; single ones that are its alone are few.
-        "couplets: features nearest to the chosen ending's means": figure(mean(near), 0.8),
+        "couplets: features nearest to the chosen ending's means": held(near, 0.8),
         "couplets: features nearest to an ending's means, by chance (control)": Figure(
             1 / len(known.means)
         ),
-        "couplets: features of the chosen ending active before it": figure(mean(active), 0.8),
-        "couplets: features of another rhyme active (control)": figure(mean(wrong)),
-        "couplets: swapped features change the ending": figure(mean(moved)),
-        "couplets: swapped features change ending and adjective": figure(mean(both), 0.8),
-        "couplets: the same without the last layer's features": figure(mean(earlier)),
+        "couplets: features of the chosen ending active before it": held(active, 0.8),
+        "couplets: features of another rhyme active (control)": held(wrong),
+        "couplets: swapped features change the ending": held(moved),
+        "couplets: swapped features change ending and adjective": held(both, 0.8),
+        "couplets: the same without the last layer's features": held(earlier),
         "couplets: strength of the swap": Figure(scale),
         "couplets: features that tell endings apart": Figure(float(known.telling.sum())),
     }
@@ -532,11 +530,11 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
     shared = [
         fact for told in lab.world.facts.values() for fact in told if fact not in lab.world.only_in
     ]
-    served: list[float] = []
-    control: list[float] = []
+    served: list[bool] = []
+    control: list[bool] = []
     overlap: list[float] = []
-    one_set: list[float] = []
-    wrong_set: list[float] = []
+    one_set: list[bool] = []
+    wrong_set: list[bool] = []
     for fact in rng.sample(shared, 6 if quick else 100):
         questions = {e: asked(lab.world, fact, e) for e in facts.ONE_HOP}
         if any(lab.says(each.prompt) != each.answer for each in questions.values()):
@@ -552,19 +550,15 @@ def languages(lab: Lab, quick: bool) -> dict[str, Figure]:
             continue
         overlap.append(len(ours["english"] & ours["other"]) / TOP)
         for chosen, kept in ((ours["english"], served), (strongest(strange["english"]), control)):
-            kept.append(float(drop(lab, questions["other"], chosen) >= needs["other"]))
+            kept.append(drop(lab, questions["other"], chosen) >= needs["other"])
         for chosen, kept in ((in_both(added), one_set), (in_both(strange), wrong_set)):
-            kept.append(
-                float(all(drop(lab, each, chosen) >= needs[e] for e, each in questions.items()))
-            )
+            kept.append(all(drop(lab, each, chosen) >= needs[e] for e, each in questions.items()))
     return {
-        "languages: the English features do half of what the other's own do": figure(
-            mean(served), 0.8
-        ),
-        "languages: features of another fact do (control)": figure(mean(control)),
-        "languages: one set of features does it in both": figure(mean(one_set), 0.8),
-        "languages: one set of another fact does (control)": figure(mean(wrong_set)),
-        "languages: share of writing features in common": figure(mean(overlap)),
+        "languages: the English features do half of what the other's own do": held(served, 0.8),
+        "languages: features of another fact do (control)": held(control),
+        "languages: one set of features does it in both": held(one_set, 0.8),
+        "languages: one set of another fact does (control)": held(wrong_set),
+        "languages: share of writing features in common": figure(estimate(np.array(overlap))),
     }
 
 

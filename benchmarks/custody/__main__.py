@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from benchmarks.custody import crashes, length, refusals, tampering
 from benchmarks.custody.adversaries import ADVERSARIES, errors
-from benchmarks.harness import Figure, figure, main
+from benchmarks.harness import Figure, figure, main, share
 from tomogram.custody.budget import Terms, width
 from tomogram.store.estimates import estimate
 
@@ -46,9 +45,9 @@ def overfitting(runs: int) -> dict[str, Figure]:
         over_raw = [int((found[asks] > limit).sum()) for found in raw]
         worst = max(float(found[asks].max()) for found in sealed)
         figures[f"width_{asks}"] = Figure(limit)
-        figures[f"sealed_over_width_{asks}"] = _share(max(over), runs, DELTA, at_least=False)
-        figures[f"raw_over_width_{asks}"] = _share(max(over_raw), runs, 0.5)
-        figures[f"raw_over_width_median_adversary_{asks}"] = _share(
+        figures[f"sealed_over_width_{asks}"] = share(max(over), runs, DELTA, at_least=False)
+        figures[f"raw_over_width_{asks}"] = share(max(over_raw), runs, 0.5)
+        figures[f"raw_over_width_median_adversary_{asks}"] = share(
             int(np.median(over_raw)), runs, None
         )
         figures[f"width_per_worst_error_{asks}"] = Figure(limit / worst)
@@ -59,12 +58,12 @@ def alterations(folder: Path, honest: int, random: int) -> dict[str, Figure]:
     """Honest suites accepted, altered ones detected."""
     designed, of = tampering.designed_detected(folder)
     return {
-        "honest_accepted": _share(tampering.honest_accepted(folder, honest), honest, 1.0),
-        "random_alterations_detected": _share(
+        "honest_accepted": share(tampering.honest_accepted(folder, honest), honest, 1.0),
+        "random_alterations_detected": share(
             tampering.random_detected(folder, random), random, 1.0
         ),
         "designed_alterations": Figure(of, target=20),
-        "designed_alterations_detected": _share(designed, of, 1.0),
+        "designed_alterations_detected": share(designed, of, 1.0),
         "unanchored_rollback_could_not_be_checked": Figure(
             float(tampering.rollback_unanchored(folder)), target=1
         ),
@@ -108,16 +107,10 @@ def refused(folder: Path) -> dict[str, Figure]:
     found = refusals.recorded(folder / "refusals")
     opened, tried = refusals.opened_by_others(folder / "strangers")
     return {
-        "refusals_recorded": _share(sum(found.values()), len(found), 1.0),
+        "refusals_recorded": share(sum(found.values()), len(found), 1.0),
         "shards_opened_without_every_key": Figure(opened, target=0, at_least=False),
         "attempts_to_open_without_every_key": Figure(tried),
     }
-
-
-def _share(hits: int, n: int, target: float | None, *, at_least: bool = True) -> Figure:
-    """A share with its exact interval (Clopper and Pearson 1934)."""
-    interval = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
-    return Figure(hits / n, float(interval.low), float(interval.high), target, at_least)
 
 
 if __name__ == "__main__":

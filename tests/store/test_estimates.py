@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from tomogram.store.estimates import MANY, estimate, ratio, resample, within
+from tomogram.store.estimates import MANY, estimate, ratio, resample, share, within
 
 
 def test_few_samples_get_the_t_interval_of_scipy() -> None:
@@ -69,3 +71,16 @@ def test_an_interval_ends_where_its_quantity_does() -> None:
     assert within(one, 0, 1).high == 1
     whole = estimate(np.arange(30.0))
     assert within(whole, low=0) == whole
+
+
+@given(st.integers(1, 60), st.data())
+def test_shares_have_exact_intervals(n: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, n))
+    found = share(hits, n)
+    exact = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
+    assert (found.low, found.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
+
+
+def test_nothing_has_no_share() -> None:
+    with pytest.raises(ValueError, match="no value"):
+        share(0, 0)

@@ -1,10 +1,10 @@
-"""Estimates: means with 95 % intervals, as they stand in `tomogram.json`."""
+"""Estimates: means and shares with 95 % intervals, as they stand in `tomogram.json`."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from tomogram.store.schema import Estimate
 
@@ -37,6 +37,18 @@ def estimate(samples: Float[np.ndarray, " n"], *, seed: int = 0) -> Estimate:
         return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
     low, high = np.quantile(resample(n, seed=seed) @ samples, [0.025, 0.975])
     return Estimate(value=mean, low=float(low), high=float(high), n=n)
+
+
+def share(hits: int, n: int) -> Estimate:
+    """hits / n with its exact 95 % interval (Clopper and Pearson 1934).
+
+    Raises ValueError where n is 0.
+    """
+    if n == 0:
+        raise ValueError("a share of nothing has no value")
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, 0.025))
+    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 0.975))
+    return Estimate(value=hits / n, low=low, high=high, n=n)
 
 
 def ratio(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import ttest_1samp
 from sklearn.metrics import roc_auc_score
 
 from tomogram.audits.calibration.statistics import (
@@ -16,7 +15,6 @@ from tomogram.audits.calibration.statistics import (
     minimum_detectable,
     over_bases,
     sensitivity_at,
-    share,
 )
 
 SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=20)
@@ -28,14 +26,6 @@ def test_auroc_is_sklearns(infected: list[int], clean: list[int]) -> None:
     labels = [1] * len(infected) + [0] * len(clean)
     assert found.value == pytest.approx(roc_auc_score(labels, infected + clean))
     assert 0 <= found.low <= found.value <= found.high <= 1
-
-
-@given(st.integers(1, 60), st.data())
-def test_shares_have_exact_intervals(n: int, data: st.DataObject) -> None:
-    hits = data.draw(st.integers(0, n))
-    found = share(hits, n)
-    exact = binomtest(hits, n).proportion_ci(0.95, method="exact")
-    assert (found.low, found.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
 
 
 def test_sensitivity_at_few_alarms() -> None:
@@ -73,8 +63,7 @@ def test_false_alarms_count_at_and_below() -> None:
     assert false_alarms([0.01, 0.02, 0.05, 1.0], 0.05).value == 0.75
 
 
-def test_nothing_has_no_share() -> None:
-    for call in (lambda: share(0, 0), lambda: auroc([], [1]), lambda: over_bases([])):
+def test_nothing_has_no_figures() -> None:
+    for call in (lambda: auroc([], [1]), lambda: over_bases([])):
         with pytest.raises(ValueError, match=r"no|needs"):
             call()
-    assert np.isfinite(share(0, 1).high)

@@ -7,26 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtrit
-from scipy.stats import beta
 
+from tomogram.store.estimates import share
 from tomogram.store.schema import Estimate
 
 EDGES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 """Lower edges of the bins of strength in a sensitivity curve."""
 ENOUGH = 0.8
 """Least lower bound of sensitivity at a strength that counts as detectable."""
-
-
-def share(hits: int, n: int) -> Estimate:
-    """hits / n with its exact 95 % interval (Clopper and Pearson 1934).
-
-    Raises ValueError where n is 0.
-    """
-    if n == 0:
-        raise ValueError("a share of nothing has no value")
-    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(beta.ppf(0.975, hits + 1, n - hits))
-    return Estimate(value=hits / n, low=low, high=high, n=n)
 
 
 def auroc(infected: Sequence[float], clean: Sequence[float]) -> Estimate:
