@@ -59,7 +59,7 @@ def measure_all(quick: bool) -> dict[str, Figure]:
             mean = within(estimate(np.array(values)), 0, 1)
             figures[f"{kind}: {method}: {name}"] = figure(mean, aim)
         for name in ("cpr", "cmd", "seconds"):
-            mean = estimate(np.array([getattr(each, name) for each in group]))
+            mean = within(estimate(np.array([getattr(each, name) for each in group])), 0)
             label = "CPU seconds" if name == "seconds" else name.upper()
             figures[f"{kind}: {method}: {label}"] = figure(mean)
     return figures | leads(found)
