@@ -120,7 +120,7 @@ def test_scores_predict_small_effects(pairs: tuple[Pair, ...]) -> None:
     model = tiny("llama")
     own = transcoders(model, "topk")
     nodes = FeatureNodes.of(model, own)
-    scores = feature_scores(model, nodes, pairs, steps=1)
+    scores = feature_scores(model, nodes, pairs)
     order = np.argsort(-np.abs(scores).mean(0))[:30]
     effects = node_effects(model, nodes, pairs, order)
     predicted, measured = scores[:, order].ravel(), effects.ravel()

@@ -48,7 +48,8 @@ class FeatureCircuit:
         ends: m(N) and m(∅) on those. held_out: how many pairs were kept back; 0 where few.
         measured: nodes that were patched one at a time: the circuit's strongest and a sample.
         effects: what patching each did to m, pair by pair.
-        agreement: predicted against measured effect over the sample; None without one.
+        agreement: predicted against measured effect over the sample, both on the pairs kept back;
+            None without one.
         edges: between the circuit's strongest nodes, the tokens and the metric.
     """
 
@@ -104,6 +105,8 @@ def discover_features(
     measured = np.union1d(kept[: settings.sampled], drawn)
     effects = node_effects(model, nodes, rest, measured)
     at = np.searchsorted(measured, drawn)
+    # Another prompt's features are others, so what is predicted is predicted for these prompts.
+    predicted = feature_scores(model, nodes, rest)[:, drawn]
     return FeatureCircuit(
         nodes=nodes,
         scores=scores,
@@ -113,7 +116,7 @@ def discover_features(
         held_out=0 if tuple(rest) == tuple(searched) else len(rest),
         measured=measured,
         effects=effects,
-        agreement=agreement(scores.mean(0)[drawn], effects.mean(0)[at]),
+        agreement=agreement(predicted.mean(0), effects.mean(0)[at]),
         edges=feature_edges(model, nodes, rest[:_DRAWN], kept[:_DRAWN]),
     )
 
