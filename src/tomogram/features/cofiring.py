@@ -25,7 +25,10 @@ _PRODUCTS_AT_ONCE = 2**23
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of units that fire together, as columns; each pair stands there once, a < b."""
+    """Pairs of units that fire together, as columns of int32; each stands there once, a < b.
+
+    There may be tens of millions: a pair's columns are most of what relations take in memory.
+    """
 
     a: Int[np.ndarray, " pairs"]
     """Number of the first unit, counted over all families in their order."""
@@ -114,7 +117,7 @@ def _pairs(
             np.searchsorted(code, x * (places + 1) + until, side="right") - start[x] for x in (a, b)
         )
         pairs = Pairs(a, b, both, n_a - both, n_b - both)
-        found.append(pairs[pairs.jaccard >= least])
+        found.append(_narrow(pairs[pairs.jaccard >= least]))
     return _joined(found)
 
 
@@ -125,9 +128,15 @@ def _blocks(work: Float[np.ndarray, " units"]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairwise(edges) if b > a]
 
 
+_COLUMNS = ("a", "b", "both", "only_a", "only_b")
+
+
+def _narrow(pairs: Pairs) -> Pairs:
+    return Pairs(*(getattr(pairs, name).astype(np.int32) for name in _COLUMNS))
+
+
 def _joined(parts: Sequence[Pairs]) -> Pairs:
-    none = np.zeros(0, np.int64)
+    none = np.zeros(0, np.int32)
     if not parts:
         return Pairs(none, none, none, none, none)
-    names = ("a", "b", "both", "only_a", "only_b")
-    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))

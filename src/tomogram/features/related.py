@@ -15,7 +15,7 @@ One table, `related.parquet`, with one row a relation:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,11 @@ from tomogram.store.atomic import writing
 
 FORMAT = 1
 FORMAT_KEY = "tomogram.features"
-COFIRES, ACROSS, RESEMBLES = 8, 3, 8
-"""Rows of a unit by relation: `cofires`, `earlier` and `later`, `resembles`."""
+RESEMBLES = 8
+"""Rows of a unit that say what it resembles."""
+_MOST = {"cofires": 8, "earlier": 3, "later": 3, "neuron": 1}
+"""Rows of a unit by relation of firing."""
+_PAIRS_AT_ONCE = 2**20
 
 RELATED = pa.schema(
     [
@@ -94,35 +97,62 @@ def write_related(table: pa.Table, folder: Path) -> None:
 
 def _firing_alike(families: Sequence[Family], pairs: Pairs) -> list[_Rows]:
     layer, latent, _ = _described(families)
-    unit, other = np.concatenate([pairs.a, pairs.b]), np.concatenate([pairs.b, pairs.a])
-    twice = np.concatenate([np.arange(len(pairs)), np.arange(len(pairs))])
-    strength = pairs.strength[twice]
-    step = layer[other] - layer[unit]
-    wanted = {
-        "cofires": (latent[other], COFIRES),
-        "earlier": (latent[other] & (step == -1), ACROSS),
-        "later": (latent[other] & (step == 1), ACROSS),
-        "neuron": (~latent[other], 1),
-    }
-    found = []
-    for relation, (chosen, n) in wanted.items():
-        here = np.flatnonzero(chosen & latent[unit])
-        here = here[np.lexsort((other[here], -strength[here], unit[here]))]
-        here = here[rank(unit[here]) < n]
-        found.append(_cofiring_rows(relation, unit[here], other[here], pairs[twice[here]]))
-    return found
+    found: dict[str, list[_Ranked]] = {}
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        number = np.arange(start, min(start + _PAIRS_AT_ONCE, len(pairs)))
+        part = pairs[number]
+        unit, other = np.concatenate([part.a, part.b]), np.concatenate([part.b, part.a])
+        both_ways = _Ranked(unit, other, np.tile(part.strength, 2), np.tile(number, 2))
+        step = layer[other] - layer[unit]
+        wanted = {
+            "cofires": latent[other],
+            "earlier": latent[other] & (step == -1),
+            "later": latent[other] & (step == 1),
+            "neuron": ~latent[other],
+        }
+        for relation, chosen in wanted.items():
+            best = both_ways[chosen & latent[unit]].best(_MOST[relation])
+            found.setdefault(relation, []).append(best)
+    rows = []
+    for relation, parts in found.items():
+        best = _Ranked.joined(parts).best(_MOST[relation])
+        rows.append(_cofiring_rows(relation, best.unit, best.other, pairs[best.pair]))
+    return rows
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Pairs as one of their units sees them: the other, how strongly they are tied, the pair."""
+
+    unit: Int[np.ndarray, " ties"]
+    other: Int[np.ndarray, " ties"]
+    strength: Float[np.ndarray, " ties"]
+    pair: Int[np.ndarray, " ties"]
+
+    def __getitem__(self, chosen: np.ndarray) -> _Ranked:
+        return _Ranked(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Ranked]) -> _Ranked:
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def best(self, n: int) -> _Ranked:
+        """The n strongest of each unit; the best of all are among the bests of parts."""
+        order = np.lexsort((self.other, -self.strength, self.unit))
+        return self[order[rank(self.unit[order]) < n]]
 
 
 def _grouped(families: Sequence[Family], pairs: Pairs, count: np.ndarray) -> list[_Rows]:
     """Leaders of near-duplicates and of families of features; neurons' sides stay alone."""
     _, latent, _ = _described(families)
-    pairs = pairs[latent[pairs.a] & latent[pairs.b]]
+    pairs = pairs[(pairs.strength >= KIN) & latent[pairs.a] & latent[pairs.b]]
+    code = pairs.a.astype(np.int64) * len(count) + pairs.b
     found = []
     for relation, least in (("duplicate", DUPLICATE), ("kin", KIN)):
         leader = leaders(pairs, count, least)
         led = np.flatnonzero(leader != np.arange(len(leader)))
         low, high = np.minimum(led, leader[led]), np.maximum(led, leader[led])
-        place = np.searchsorted(pairs.a * len(leader) + pairs.b, low * len(leader) + high)
+        place = np.searchsorted(code, low * len(count) + high)
         found.append(_cofiring_rows(relation, led, leader[led], pairs[place]))
     return found
 

@@ -202,8 +202,10 @@ class _Watch:
         self.samples.append(Sample(activations.rows[sampled], *columns))
 
     def observation(self) -> Observation:
+        """What was seen. The parts of the sample are let go of: together they are as large."""
         none = np.zeros(0, np.int64)
         samples = self.samples or [Sample(none, none, none, np.zeros(0, np.float32))]
+        self.samples = []
         return Observation(
             self.reader.family,
             self.statistics,
