@@ -62,8 +62,10 @@ KEPT = 700
 
 OPENING, STORY = 12, 120
 """Tokens of an opening, and of the story that follows it."""
-SEEN = slice(32, 132)
-"""Openings on which an earlier version reported, with 1.51 times the loss; no longer used."""
+SEEN = slice(32, 132), slice(180, 280)
+"""Openings on which earlier versions reported; no longer used. The first paid 1.51 times the loss.
+The second used .7 of what fluency may lose (ROOM): .76 of its stories were about a dog, and they
+lost 1.03, less than in development."""
 DEVELOPMENT, FINAL, REPORT = 32, 48, 100
 """Openings that targets, ways and strengths are searched on; those that the best of them are
 measured on again; those that are reported."""
@@ -86,7 +88,7 @@ BEFORE = 0.8
 TOLD = 0.80
 TARGETS = Limits(loss=1.15, distinct=0.90)
 """Targets: stories about the concept; their fluency beside the unsteered model's."""
-ROOM = 0.7
+ROOM = 0.9
 """Share of what fluency may lose that may be used in development."""
 
 
@@ -202,7 +204,8 @@ class _Bench:
         starts = list(dict.fromkeys(row[:OPENING] for row in ids(rest) if len(row) > OPENING))
         # Openings that name the concept would be no test.
         clean = [s for s in starts if not mentions(model.tokenizer.decode(s), WORDS)]
-        del clean[SEEN]
+        for seen in reversed(SEEN):
+            del clean[seen]
         ends = np.cumsum(many)
         half = len(rest) // 2
         priced = text(rest[:half], 4 if quick else 10, CONTEXT)
