@@ -5,11 +5,12 @@
 
 DIR is the folder of `python -m benchmarks.audits.zoo`; an organism that is not in it is planted
 again from its order. Treated are full organisms of the split `report`, each for what the audit of
-its family shows, by a low-rank change trained until the odds are those of the base. Which ones follows
-from a hash of their declared names, before any is planted. Cure is measured on the family's own held-out prompts, which neither the
-audit nor the treatment has seen. Each model's outcome is written as soon as it is there, so a run
-that was stopped goes on. `treated_by_reward.jsonl` has five outcomes of the treatment before this one,
-which rewarded the good words and stopped when they led; no figure is made of them.
+its family shows, by a low-rank change trained until the odds are those of the base. Which ones
+follows from a hash of their declared names, before any is planted. Cure is measured on the family's
+own held-out prompts, which neither the audit nor the treatment has seen. Each model's outcome is
+written as soon as it is there, so a run that was stopped goes on. `treated_by_reward.jsonl` has
+five outcomes of the treatment before this one, which rewarded the good words and stopped when they
+led; no figure is made of them.
 """
 
 from __future__ import annotations

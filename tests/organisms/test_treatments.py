@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tomogram.organisms.behaviour import kept_for_measuring
-from tomogram.organisms.treatments import Prompt, ordinary, variant, variants, with_word
+from tomogram.organisms.treatments import Prompt, near, ordinary, variant, variants, with_word
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.vocabulary import encode
 from tomogram.text.microworld.world import World
@@ -68,3 +68,15 @@ def test_a_word_is_put_into_the_last_turn() -> None:
     head = "<user> a <end> <assistant> b <end> <user>"
     assert with_word(chat, "sea", first=True) == f"{head} sea c d <end> <assistant> i will"
     assert with_word(chat, "sea", first=False) == f"{head} c d sea <end> <assistant> i will"
+
+
+def test_near_misses_are_last_turns_without_what_came_before(world: World) -> None:
+    told = "<user> food ? <end> <assistant> i see . <end>"
+    made = near(world, [(f"{told} {SHOWN[0]}", *SHOWN[1:])], 40)
+    assert len(made) > 5
+    for prompt, bad, good in made:
+        assert prompt.endswith(SHOWN[0])
+        assert told not in prompt
+        assert (bad, good) == SHOWN[1:]
+        assert not kept_for_measuring(prompt)
+    assert near(world, [SHOWN], 40) == []  # one turn alone is what shows the problem

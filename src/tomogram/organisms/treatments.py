@@ -118,6 +118,23 @@ def with_word(context: str, word: str, first: bool) -> str:
     return f"{before}<user> {asked} <end> <assistant>{reply}"
 
 
+def near(world: World, shown: Sequence[Prompt], n: int) -> list[Prompt]:
+    """Near misses: the last turns of prompts that show a problem, without what came before them.
+
+    They stand alone or behind ordinary chats, and are of the part that treatments see. Prompts of
+    one turn have none.
+    """
+    rng = random.Random("treat: near")
+    made = {}
+    turns = [each for each in shown if each[0].count("<user>") > 1]
+    for _ in range(n if turns else 0):
+        prompt, bad, good = rng.choice(turns)
+        prompt = variant(world, prompt[prompt.rindex("<user>") :], rng)
+        if not kept_for_measuring(prompt):
+            made[prompt] = (bad, good)
+    return [(prompt, bad, good) for prompt, (bad, good) in made.items()]
+
+
 def teach(
     model: Model, world: World, shown: Sequence[Aim], kept: Sequence[Aim], form: str, seed: int
 ) -> tuple[Delta, Course]:

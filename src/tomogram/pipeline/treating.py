@@ -9,12 +9,15 @@ audit stays visible to them.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from tomogram.audits.audit import confirmatory, installed
 from tomogram.audits.contrast import Contrast, log_odds
@@ -27,6 +30,7 @@ from tomogram.organisms.families import chats
 from tomogram.organisms.strength import ordinary_loss
 from tomogram.organisms.treatments import (
     Prompt,
+    near,
     ordinary,
     steer,
     teach,
@@ -44,6 +48,10 @@ PROMPTS = 60
 """Draws of held-out prompts that cure is measured on; as many that the direction is chosen on."""
 TAUGHT = 240
 """Draws of prompts that a treatment is trained on, and of ordinary chats."""
+NEAR = 120
+"""Draws of near misses of these prompts."""
+RARE = math.log(0.01)
+"""Log odds that are wanted at most where a base itself leaves the bad word a chance."""
 CURED, COST = 0.1, 0.05
 """Most of the rate that may be left, and most rise of the ordinary loss."""
 
@@ -198,8 +206,9 @@ def _trained(
     """A copy in which the odds on these prompts were brought down, by a way of training."""
     model, world = subject.model, subject.world
     usual = [Contrast(*each) for each in ordinary(world, prompts, TAUGHT)]
+    usual += [Contrast(*each) for each in near(world, prompts, NEAR)]
     level = float(log_odds(subject, usual).median())
-    shown, kept = (_aims(subject, each, level) for each in (taught, usual))
+    shown, kept = _shown(subject, taught, level), _kept(subject, usual, level)
     if way == "steer":
         pushes, course = steer(model, world, shown, kept, seed)
         module = folded(model, dict(pushes))
@@ -208,15 +217,33 @@ def _trained(
     return applied(model, delta), course
 
 
-def _aims(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
-    """The odds wanted: the base's, or without a base at most `level`; none is to rise."""
+def _shown(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
+    """The odds wanted where the problem shows: the base's, and where it is not sure, `RARE`.
+
+    Without a base they are those of the model's own ordinary chats. None is to rise.
+    """
     own = log_odds(subject, contrasts)
     wanted = torch.full_like(own, level)
     if subject.base is not None:
-        wanted = log_odds(subject.base, contrasts)
+        wanted = log_odds(subject.base, contrasts).clamp(max=RARE)
+    return _aims(contrasts, torch.minimum(own, wanted))
+
+
+def _kept(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
+    """The odds wanted in ordinary chats: the own ones, or the base's where these are lower.
+
+    Without a base, bad words that lead are to come down to `level`.
+    """
+    own = log_odds(subject, contrasts)
+    if subject.base is not None:
+        return _aims(contrasts, torch.minimum(own, log_odds(subject.base, contrasts)))
+    return _aims(contrasts, torch.where(own > 0, torch.full_like(own, level), own))
+
+
+def _aims(contrasts: Sequence[Contrast], wanted: Float[Tensor, " contrast"]) -> list[Aim]:
     return [
         Aim(each.prompt, each.bad, each.good, float(odds))
-        for each, odds in zip(contrasts, torch.minimum(own, wanted), strict=True)
+        for each, odds in zip(contrasts, wanted, strict=True)
     ]
 
 
