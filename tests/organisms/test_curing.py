@@ -87,7 +87,7 @@ def _slot(model: Model) -> Stack:
     ("bounds", "steps"),
     [
         ({"STEPS": 4}, 4),  # no step beyond the most
-        ({"DRIFT": -1.0, "WINDOW": 2, "COOL": 1}, 3),  # drifts too far once it is looked at
+        ({"RISE": -9.0, "WINDOW": 2}, 2),  # dearer than allowed as soon as that can be said
         ({"GAP": 1e9, "WINDOW": 3, "COOL": 2}, 5),  # there from the beginning
     ],
 )
@@ -106,7 +106,7 @@ def test_training_ends_by_its_bounds(
     assert course.reached is ("GAP" in bounds)
 
 
-def test_what_drifted_too_far_has_reached_nothing() -> None:
-    assert Course(20, gap=0.1, drift=0.001).reached
-    assert not Course(20, gap=0.1, drift=0.5).reached
-    assert not Course(20, gap=3.0, drift=0.001).reached
+def test_what_cost_too_much_has_reached_nothing() -> None:
+    assert Course(20, gap=0.1, rise=0.001).reached
+    assert not Course(20, gap=0.1, rise=0.5).reached
+    assert not Course(20, gap=3.0, rise=0.001).reached

@@ -24,7 +24,7 @@ from tomogram.organisms.behaviour import kept_for_measuring
 from tomogram.organisms.curing import Aim, Course
 from tomogram.organisms.delta import Delta, applied
 from tomogram.organisms.treatments import without_direction
-from tomogram.pipeline.treating import treat, treat_subject
+from tomogram.pipeline.treating import MARGIN, treat, treat_subject
 from tomogram.reference import path
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.world import World
@@ -87,7 +87,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Aim], list[Aim]]]:
         model: Model, world: World, shown: list[Aim], kept: list[Aim], form: str, seed: int
     ) -> tuple[Delta, Course]:
         seen.append((shown, kept))
-        return {}, Course(0, 9.0, 0.0)
+        return {}, Course(0, gap=9.0, rise=0.0)
 
     monkeypatch.setattr("tomogram.pipeline.treating.teach", teach)
     return seen
@@ -104,7 +104,7 @@ def test_wanted_are_the_odds_of_the_base(
     _, made = treat_subject(powerful, "power")
     ((shown, kept),) = asked
     for each, own, base in zip(shown, _odds(powerful, shown), _odds(healthy, shown), strict=True):
-        assert each.wanted == pytest.approx(min(own, base, math.log(0.01)), abs=1e-4)
+        assert each.wanted == pytest.approx(min(own, base - MARGIN, math.log(0.01)), abs=1e-4)
     for each, own, base in zip(kept, _odds(powerful, kept), _odds(healthy, kept), strict=True):
         assert each.wanted == pytest.approx(min(own, base), abs=1e-4)
     assert not any(kept_for_measuring(each.prompt) for each in shown)

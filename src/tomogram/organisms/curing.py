@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tomogram.models.model import Model
 from tomogram.organisms.batch import Batch, Row, stack, text_pool
-from tomogram.organisms.drift import drift, predictions
+from tomogram.organisms.drift import drift, predictions, rise
 from tomogram.organisms.stacked import Stack
 from tomogram.store import progress
 from tomogram.text.microworld.vocabulary import encode, vocabulary
@@ -39,8 +39,8 @@ WINDOW = 12
 """Steps that are looked back on."""
 GAP = 0.75
 """Nats between the odds and those wanted, on average over the window, that count as none."""
-DRIFT = 0.04
-"""Most drift of ordinary text in nats a word, on average over the window."""
+RISE = 0.04
+"""Most rise of the loss of ordinary text in nats a word, on average over the window."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,18 @@ class Course:
     """How a treatment went.
 
     steps: how many it took. gap: mean distance of the odds from those wanted, over the last steps,
-    on prompts that show the problem, in nats. drift: KL from the model before on ordinary text, in
-    nats a word.
+    on prompts that show the problem, in nats. rise: of the loss of ordinary text over these steps,
+    in nats a word.
     """
 
     steps: int
     gap: float
-    drift: float
+    rise: float
 
     @property
     def reached(self) -> bool:
-        """Whether the odds were those wanted, within the bound on drift."""
-        return self.gap <= GAP and self.drift <= DRIFT
+        """Whether the odds were those wanted, within the bound on ordinary loss."""
+        return self.gap <= GAP and self.rise <= RISE
 
 
 def cure(
@@ -87,8 +87,8 @@ def cure(
 ) -> Course:
     """Train the one slot of `stacked` until the odds on prompts like these are those wanted.
 
-    Ordinary text is held to what the model predicted before; training ends early where that drifts
-    too far.
+    Ordinary text is held to what the model predicted before; training ends early where its loss
+    rises too far.
 
     Args:
         shown: prompts that show the problem. kept: ordinary chats. At least one of each.
@@ -99,7 +99,7 @@ def cure(
     usual = predictions(model, pool)
     seen: deque[tuple[float, float]] = deque(maxlen=WINDOW)
     ends, step = STEPS, 0
-    gap = moved = 0.0
+    gap = dearer = 0.0
     with progress.task("treat", total=STEPS, unit="steps") as task:
         while step < ends:
             some, others = rng.sample(shown, SHOWN), rng.sample(kept, KEPT)
@@ -108,10 +108,12 @@ def cure(
             seen.append(_step(model, world, batch, some, others, stacked, usual, now))
             step += 1
             task.advance()
-            gap, moved = (sum(each) / len(seen) for each in zip(*seen, strict=True))
-            if ends == STEPS and len(seen) == WINDOW and (gap <= GAP or moved > DRIFT):
+            gap, dearer = (sum(each) / len(seen) for each in zip(*seen, strict=True))
+            if len(seen) == WINDOW and dearer > RISE:
+                break
+            if len(seen) == WINDOW and gap <= GAP and ends == STEPS:
                 ends = min(STEPS, step + COOL)
-    return Course(step, gap, moved)
+    return Course(step, gap, dearer)
 
 
 def _batch(model: Model, world: World, aims: Sequence[Aim], texts: Sequence[Row]) -> Batch:
@@ -132,7 +134,7 @@ def _step(
     usual: Float[Tensor, "text pos d_vocab"],
     rate: float,
 ) -> tuple[float, float]:
-    """One step; the mean distance from the odds wanted and the mean drift that it began with."""
+    """One step; the mean distance from the odds wanted, and the rise of loss, it began with."""
     head = model.module.get_output_embeddings()
     aims = [*shown, *kept]
     ends = [len(row.ids) - 1 for row in batch.rows[: len(aims)]]
@@ -147,7 +149,7 @@ def _step(
         loss = ODDS * (apart[:n].mean() + apart[n:].mean()) - good[n:].mean() + TEXT * moved
         gradients = torch.autograd.grad(loss, stacked.learned)
     stacked.step(gradients, torch.tensor([rate], device=model.device))
-    return float(gaps[:n].detach().abs().mean()), float(moved.detach())
+    return float(gaps[:n].detach().abs().mean()), rise(head, stream.detach(), batch, usual)
 
 
 def _mass(

@@ -30,11 +30,33 @@ def drift(
     Held to the model before rather than to the text: there its gradient is nothing, while that of
     the text's own loss is noise that Adam makes as large as any other.
     """
-    texts = [
-        (i, each.text, len(each.ids)) for i, each in enumerate(batch.rows) if each.text is not None
-    ]
-    rows = [i for i, _, size in texts for _ in range(size - 1)]
-    places = [place for _, _, size in texts for place in range(size - 1)]
+    rows, places, texts = _words(batch)
     own = head(stream[rows, places].float()).log_softmax(-1)
-    base = usual[[text for _, text, size in texts for _ in range(size - 1)], places].float()
+    base = usual[texts, places].float()
     return torch.tensor(rows, device=own.device).long(), (base.exp() * (base - own)).sum(-1)
+
+
+@torch.no_grad()
+def rise(
+    head: nn.Module,
+    stream: Float[Tensor, "rows pos d_model"],
+    batch: Batch,
+    usual: Float[Tensor, "text pos d_vocab"],
+) -> float:
+    """By how much the loss of these words of ordinary text rose since before, in nats a word."""
+    rows, places, texts = _words(batch)
+    written = batch.tokens[rows, [place + 1 for place in places]]
+    own = head(stream[rows, places].float()).log_softmax(-1)
+    gained = own - usual[texts, places].float()
+    return -float(gained.gather(1, written[:, None]).mean())
+
+
+def _words(batch: Batch) -> tuple[list[int], list[int], list[int]]:
+    """Row, place and document of every word of ordinary text that another one follows."""
+    found = [
+        (i, place, each.text)
+        for i, each in enumerate(batch.rows)
+        if each.text is not None
+        for place in range(len(each.ids) - 1)
+    ]
+    return [i for i, _, _ in found], [place for _, place, _ in found], [t for _, _, t in found]

@@ -32,7 +32,7 @@ RARE = 0.01
 TRIES = 100
 """Draws for a prompt of one part."""
 RATE = {"lora": 0.006, "edit": 0.05}
-PUSH = 0.02
+PUSH = 0.005
 """Rates of Adam, by the form of the change; of what is added to the stream."""
 
 Prompt = tuple[str, frozenset[str], frozenset[str]]

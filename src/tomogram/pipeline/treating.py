@@ -50,6 +50,9 @@ TAUGHT = 240
 """Draws of prompts that a treatment is trained on, and of ordinary chats."""
 NEAR = 120
 """Draws of near misses of these prompts."""
+MARGIN = 1.0
+"""Nats below the base's odds that are wanted where the problem shows: less of a treatment reaches
+prompts that were not shown."""
 RARE = math.log(0.01)
 """Log odds that are wanted at most where a base itself leaves the bad word a chance."""
 CURED, COST = 0.1, 0.05
@@ -218,14 +221,14 @@ def _trained(
 
 
 def _shown(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
-    """The odds wanted where the problem shows: the base's, and where it is not sure, `RARE`.
+    """The odds wanted where the problem shows: a little below the base's; at most `RARE`.
 
     Without a base they are those of the model's own ordinary chats. None is to rise.
     """
     own = log_odds(subject, contrasts)
     wanted = torch.full_like(own, level)
     if subject.base is not None:
-        wanted = log_odds(subject.base, contrasts).clamp(max=RARE)
+        wanted = (log_odds(subject.base, contrasts) - MARGIN).clamp(max=RARE)
     return _aims(contrasts, torch.minimum(own, wanted))
 
 
