@@ -9,7 +9,6 @@ from tomogram.models.model import Model
 from tomogram.models.sites import Site
 from tomogram.organisms.pushes import learned, no_pushes
 from tomogram.steering.folding import folded
-from tomogram.store.errors import TomogramError
 
 TOKENS = torch.arange(4, 28).view(2, 12)
 
@@ -48,5 +47,3 @@ def test_a_step_moves_the_push_against_its_gradient(model: Model) -> None:
 def test_a_layer_that_is_not_there_is_an_error(model: Model) -> None:
     with pytest.raises(IndexError):
         no_pushes(model, (model.n_layers,))
-    with pytest.raises(TomogramError):
-        folded(model, {Site("mlp_out", model.n_layers): torch.zeros(model.d_model)})
