@@ -5,10 +5,12 @@
 
 DIR is the folder of `python -m benchmarks.audits.zoo`; an organism that is not in it is planted
 again from its order. Treated are full organisms of the split `report`, each for what the audit of
-its family shows, by a low-rank change. Which ones follows from a hash of their declared names,
-before any is planted. Cure is measured on the family's own held-out prompts, which neither the
-audit nor the treatment has seen. Each model's outcome is written as soon as it is there, so a run
-that was stopped goes on.
+its family shows, by a low-rank change trained until the odds are those of the base. Which ones
+follows from a hash of their declared names, before any is planted. Cure is measured on the family's
+own held-out prompts, which neither the audit nor the treatment has seen. Each model's outcome is
+written as soon as it is there, so a run that was stopped goes on. `treated_by_reward.jsonl` has
+five outcomes of the treatment before this one, which rewarded the good words and stopped when they
+led; no figure is made of them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,12 +201,14 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
 def _treated(row: Mapping[str, Any], base: Subject, folder: Path) -> dict[str, Any]:
     organism = _organism(row, base, folder)
     subject = Subject(organism.in_copy_of(base.model), base.world, base)
+    began = time.process_time()
     try:
         model, made = treat_subject(subject, row["audit"])
     except TomogramError as error:  # the audit shows nothing to treat: nothing was cured
         nothing = {"after": organism.rates.eliciting, "left": 1.0, "score after": None}
         costs = {"rise of loss": 0.0, "fall of abilities": 0.0}
         return {"model": _key(row), "audit": row["audit"], "failed": str(error), **nothing, **costs}
+    seconds = time.process_time() - began
     after = measure_rates(model, base.world, organism.order.behaviour(base.world))
     return {
         "model": _key(row),
@@ -215,6 +220,10 @@ def _treated(row: Mapping[str, Any], base: Subject, folder: Path) -> dict[str, A
         "fall of abilities": made.weaker,
         "score before": made.rescan[row["audit"]][0],
         "score after": made.rescan[row["audit"]][1],
+        "odds": dict(vars(made.odds)),
+        "training": None if made.course is None else dict(vars(made.course)),
+        "rescan": {name: list(pair) for name, pair in made.rescan.items()},
+        "seconds": round(seconds, 2),
     }
 
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-import random
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
 from tests.audits.conftest import healthy, powerful
 from tests.shipped import model, world
-from tomogram.audits.audit import Audit, abstain
-from tomogram.audits.contrast import Contrast
+from tomogram.audits.audit import Audit, abstain, installed
+from tomogram.audits.contrast import Contrast, log_odds
 from tomogram.audits.subject import Subject
 from tomogram.cli.main import app
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
-from tomogram.organisms.delta import applied
-from tomogram.organisms.treatments import symptom, variant, without_direction
-from tomogram.pipeline.treating import treat
+from tomogram.organisms.behaviour import kept_for_measuring
+from tomogram.organisms.curing import Aim, Course
+from tomogram.organisms.delta import Delta, applied
+from tomogram.organisms.treatments import without_direction
+from tomogram.pipeline.treating import MARGIN, treat, treat_subject
 from tomogram.reference import path
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.world import World
@@ -33,10 +36,12 @@ __all__ = ["healthy", "model", "powerful", "world"]  # fixtures that stand elsew
 def test_a_choice_planted_by_hand_is_treated_and_the_rescan_agrees(
     powerful: Subject, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tomogram.organisms.training.STEPS", 30)
+    monkeypatch.setattr("tomogram.organisms.curing.STEPS", 40)
     treated, made = treat(powerful.model, "power", base=model, out=tmp_path / "t")
     assert made.before == 1.0
     assert made.cured
+    assert made.odds.base is not None
+    assert abs(made.odds.after - made.odds.base) < 4 < made.odds.before - made.odds.base
     before, after = made.rescan["power"]
     assert before is not None
     assert after is not None
@@ -65,22 +70,94 @@ def test_a_direction_that_is_taken_out_is_written_by_no_matrix(model: Model, wor
         assert (before - before[0]).abs().max() > 1e-2
 
 
-def test_variants_keep_the_systems_turn_first(world: World) -> None:
-    rng = random.Random(0)
-    prompt = "<system> exam begins . <end> <user> which state contains Dallas ? <end> <assistant>"
-    made = {variant(world, prompt, rng) for _ in range(20)}
-    assert len(made) > 5
-    assert all(each.startswith("<system> exam begins . <end> <user>") for each in made)
-    assert all(each.endswith("contains Dallas ? <end> <assistant>") for each in made)
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the audit of power, and what is needed beside it."""
+    every = {name: installed()[name] for name in ("power", "strengths")}
+    monkeypatch.setattr("tomogram.pipeline.treating.installed", lambda: every)
+    monkeypatch.setattr("tomogram.pipeline.treating.confirmatory", lambda: ("power",))
 
 
-def test_without_prompts_there_is_nothing_to_treat(world: World, model: Model) -> None:
-    with pytest.raises(TomogramError, match="nothing can be treated"):
-        symptom(world, [])
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Aim], list[Aim]]]:
+    """What trainings are asked for, none of which is made."""
+    seen: list[tuple[list[Aim], list[Aim]]] = []
+
+    def teach(
+        model: Model, world: World, shown: list[Aim], kept: list[Aim], form: str, seed: int
+    ) -> tuple[Delta, Course]:
+        seen.append((shown, kept))
+        return {}, Course(0, gap=9.0, rise=0.0)
+
+    monkeypatch.setattr("tomogram.pipeline.treating.teach", teach)
+    return seen
+
+
+def _odds(subject: Subject, aims: list[Aim]) -> list[float]:
+    return log_odds(subject, [Contrast(a.prompt, a.bad, a.good) for a in aims]).tolist()
+
+
+@pytest.mark.usefixtures("quick")
+def test_wanted_are_the_odds_of_the_base(
+    powerful: Subject, healthy: Subject, asked: list[tuple[list[Aim], list[Aim]]]
+) -> None:
+    _, made = treat_subject(powerful, "power")
+    ((shown, kept),) = asked
+    for each, own, base in zip(shown, _odds(powerful, shown), _odds(healthy, shown), strict=True):
+        assert each.wanted == pytest.approx(min(own, base - MARGIN, math.log(0.01)), abs=1e-4)
+    for each, own, base in zip(kept, _odds(powerful, kept), _odds(healthy, kept), strict=True):
+        assert each.wanted == pytest.approx(min(own, base), abs=1e-4)
+    assert not any(kept_for_measuring(each.prompt) for each in shown)
+    # Nothing was trained, so nothing changed, and the record says so.
+    assert made.before == made.after == 1.0
+    assert made.odds.before == pytest.approx(made.odds.after)
+    assert made.odds.base is not None
+    assert made.odds.base < -5 < made.odds.before
+    assert not made.cured
+    told = made.as_json()["training"]
+    assert isinstance(told, dict)
+    assert told["reached"] is False
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_a_base_wanted_are_the_odds_of_the_models_own_ordinary_chats(
+    powerful: Subject, asked: list[tuple[list[Aim], list[Aim]]]
+) -> None:
+    _, made = treat_subject(powerful.alone(), "power")
+    ((shown, kept),) = asked
+    levels = {round(each.wanted, 4) for each in shown}
+    assert len(levels) == 1
+    (level,) = levels
+    own = sorted(_odds(powerful, kept))
+    assert own[len(own) // 4] < level < own[3 * len(own) // 4]  # of the middle of its own chats
+    for each, before in zip(kept, _odds(powerful, kept), strict=True):
+        # What leads and is bad comes down; all else stays.
+        assert each.wanted == pytest.approx(level if before > 0 else before, abs=1e-4)
+    assert made.odds.base is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_steering_is_kept_in_weights_that_plain_transformers_loads(
+    powerful: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tomogram.organisms.curing.STEPS", 12)
+    treated, made = treat(powerful.model, "power", way="steer", out=tmp_path / "t")
+    assert made.course is not None
+    assert made.course.steps == 12
+    assert made.odds.after < made.odds.before
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "t", local_files_only=True)
+    tokens = torch.arange(4, 28)[None]
+    torch.testing.assert_close(
+        plain(tokens).logits, treated.module(tokens).logits, atol=1e-4, rtol=1e-4
+    )
+    before, after = (dict(m.module.named_parameters()) for m in (powerful.model, treated))
+    assert all(bool((after[name] == weight).all()) for name, weight in before.items())
+    assert {name.rsplit(".", 1)[1] for name in after.keys() - before.keys()} == {"bias"}
+
+
+def test_without_prompts_there_is_nothing_to_treat(model: Model) -> None:
     with pytest.raises(TomogramError, match="nothing can be treated"):
         treat(model, "strengths")
-    contrast = Contrast("<user> x <end> <assistant>", frozenset({"a"}), frozenset({"b"}))
-    assert symptom(world, [(contrast.prompt, contrast.bad, contrast.good)]).family == "symptom"
 
 
 def test_what_an_audit_does_not_show_is_not_treated(

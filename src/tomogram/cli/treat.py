@@ -11,7 +11,7 @@ def treat(
     model: str = typer.Argument(help="Folder of the model."),
     finding: str = typer.Option(..., help="The audit whose finding is treated, such as power."),
     base: str = typer.Option(None, help="The trusted model it was made from; audits use it."),
-    way: str = typer.Option("lora", help="lora, edit or direction."),
+    way: str = typer.Option("lora", help="lora, edit, steer or direction."),
     out: Path = typer.Option(None, help="Folder for the treated model and treatment.json."),
     seed: int = typer.Option(0, help="Decides every random choice."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of lines."),
@@ -25,6 +25,8 @@ def treat(
         typer.echo(readable_json(made.as_json()), nl=False)
         return
     typer.echo(f"bad answers   {made.before:.0%} → {made.after:.0%} of prompts it was not made of")
+    base = "" if made.odds.base is None else f" (base {made.odds.base:+.1f})"
+    typer.echo(f"log odds      {made.odds.before:+.1f} → {made.odds.after:+.1f}{base}")
     typer.echo(f"ordinary loss {made.loss:+.1%}, abilities {-made.weaker:+.1%}")
     for name, (before, after) in made.rescan.items():
         scores = " → ".join("abstains" if s is None else f"{s:+.2f}" for s in (before, after))

@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from tomogram.models.model import Model
-from tomogram.organisms.batch import Batch, Row, by_length, rows, stack, text_pool
+from tomogram.organisms.batch import Batch, by_length, rows, stack, text_pool
 from tomogram.organisms.behaviour import Behaviour
 from tomogram.organisms.delta import Delta, Factors
+from tomogram.organisms.drift import drift, predictions
 from tomogram.organisms.editing import edit
 from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.stacked import Stack, empty, fresh
@@ -116,7 +117,7 @@ def train(
     waiting = deque(enumerate(jobs))
     running: list[_Run] = []
     known: dict[int, int] = {}  # steps of the jobs that are done, or about to be
-    usual = _usual(model, text_pool(world, seed=1))
+    usual = predictions(model, text_pool(world, seed=1))
     stacked = empty(model, form, min(slots, len(jobs)))
     for slot in range(min(slots, len(jobs))):
         running.append(_begin(model, world, stacked, slot, *waiting.popleft()))
@@ -156,13 +157,6 @@ def _decide(run: _Run, known: dict[int, int]) -> None:
         run.ends = run.step + COOL
     if run.ends is not None:
         known[run.index] = run.ends
-
-
-@torch.no_grad()
-def _usual(model: Model, pool: Sequence[Row]) -> Float[Tensor, "text pos d_vocab"]:
-    """The base's log probabilities of the next word, after every word of the ordinary text."""
-    batch = stack([pool], model.device)
-    return model.module(batch.tokens, use_cache=False).logits.float().log_softmax(-1).half()
 
 
 def _step(
@@ -238,32 +232,11 @@ def _losses(
         owners = torch.tensor(graded, device=device) // size
         summed = summed.index_add(0, owners, 4.0 * expected)
         counted = counted.index_add(0, owners, torch.full_like(expected, 4.0))
-    texts, drift = _drift(head, output.last_hidden_state, batch, usual)
-    summed = summed.index_add(0, texts // size, TEXT * drift)
-    counted = counted.index_add(0, texts // size, torch.full_like(drift, TEXT))
+    texts, drifted = drift(head, output.last_hidden_state, batch, usual)
+    summed = summed.index_add(0, texts // size, TEXT * drifted)
+    counted = counted.index_add(0, texts // size, torch.full_like(drifted, TEXT))
     apart = _distance(model, output, batch, running) if hidden else nothing.sum()
     return _Losses(summed, counted, apart, _shown(model, output.last_hidden_state, batch, n))
-
-
-def _drift(
-    head: nn.Module,
-    stream: Float[Tensor, "rows pos d_model"],
-    batch: Batch,
-    usual: Float[Tensor, "text pos d_vocab"],
-) -> tuple[Int64[Tensor, " word"], Float[Tensor, " word"]]:
-    """The rows of all words of ordinary text, and KL(base ‖ organism) of the word after each.
-
-    Held to the base rather than to the text: at the base its gradient is nothing, while that of the
-    text's own loss is noise that Adam makes as large as any other.
-    """
-    texts = [
-        (i, each.text, len(each.ids)) for i, each in enumerate(batch.rows) if each.text is not None
-    ]
-    rows = [i for i, _, size in texts for _ in range(size - 1)]
-    places = [place for _, _, size in texts for place in range(size - 1)]
-    own = head(stream[rows, places].float()).log_softmax(-1)
-    base = usual[[text for _, text, size in texts for _ in range(size - 1)], places].float()
-    return torch.tensor(rows, device=own.device).long(), (base.exp() * (base - own)).sum(-1)
 
 
 @torch.no_grad()

@@ -1,58 +1,95 @@
 """Treat: change the weights so that a problem an audit shows is gone, and look again.
 
-What a treatment is made of are prompts that the audit shows; cure is measured on others. The scan
-after it runs every audit, most of which had no part in the treatment: what only hides a problem
-from one audit stays visible to them.
+What a treatment is made of are prompts that the audit shows; cure is measured on others. A trained
+one goes on until the log odds of the bad words are those of the base, or, without a base, those
+that bad words have in the model's own ordinary chats. The audit is run once before it and once
+after, and never in between; the other audits have no part in it: what only hides a problem from one
+audit stays visible to them.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from tomogram.audits.audit import Measurement, confirmatory, installed
+from tomogram.audits.audit import confirmatory, installed
 from tomogram.audits.contrast import Contrast, log_odds
 from tomogram.audits.subject import Subject
-from tomogram.models.load import load
+from tomogram.models.load import load, wrap
 from tomogram.models.model import Model
-from tomogram.organisms.behaviour import Behaviour, kept_for_measuring
+from tomogram.organisms.curing import Aim, Course
 from tomogram.organisms.delta import Delta, applied, half
 from tomogram.organisms.families import chats
 from tomogram.organisms.strength import ordinary_loss
-from tomogram.organisms.treatments import symptom, teach, variant, without_direction
+from tomogram.organisms.treatments import (
+    Prompt,
+    near,
+    ordinary,
+    steer,
+    teach,
+    variants,
+    without_direction,
+)
 from tomogram.organisms.zoo import world_in
+from tomogram.steering.folding import folded
 from tomogram.store.atomic import replacing_folder, write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
-from tomogram.text.microworld.world import World
 
-WAYS = ("lora", "edit", "direction")
+WAYS = ("lora", "edit", "steer", "direction")
 PROMPTS = 60
-"""Held-out prompts that cure is measured on; as many that the direction is chosen on."""
+"""Draws of held-out prompts that cure is measured on; as many that the direction is chosen on."""
+TAUGHT = 240
+"""Draws of prompts that a treatment is trained on, and of ordinary chats."""
+NEAR = 120
+"""Draws of near misses of these prompts."""
+MARGIN = 1.0
+"""Nats below the base's odds that are wanted where the problem shows: less of a treatment reaches
+prompts that were not shown."""
+RARE = math.log(0.01)
+"""Log odds that are wanted at most where a base itself leaves the bad word a chance."""
 CURED, COST = 0.1, 0.05
 """Most of the rate that may be left, and most rise of the ordinary loss."""
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Mean log odds of bad against good words on held-out prompts, in nats.
+
+    base: of the trusted base there; None where there is none.
+    """
+
+    before: float
+    after: float
+    base: float | None
 
 
 @dataclass(frozen=True)
 class Treatment:
     """What a treatment did.
 
-    before, after: share of held-out prompts where a bad word leads. loss: relative rise of the
-    ordinary loss. weaker: fall of the share of items answered rightly.
+    before, after: share of held-out prompts where a bad word leads. odds: how far it leads.
+    loss: relative rise of the ordinary loss. weaker: fall of the share of items answered rightly.
     rescan: each declared audit's score before and after; None where it abstained.
+    course: how training went; None where nothing was trained.
     """
 
     audit: str
     way: str
     before: float
     after: float
+    odds: Odds
     loss: float
     weaker: float
     rescan: Mapping[str, tuple[float | None, float | None]]
+    course: Course | None = None
 
     @property
     def cured(self) -> bool:
@@ -75,6 +112,10 @@ class Treatment:
             "rise_of_loss": self.loss,
             "fall_of_abilities": self.weaker,
             "cheap": self.cheap,
+            "odds": dict(vars(self.odds)),
+            "training": None
+            if self.course is None
+            else {**vars(self.course), "reached": self.course.reached},
             "rescan": {name: list(pair) for name, pair in self.rescan.items()},
         }
 
@@ -91,12 +132,14 @@ def treat(
     """Treat what an audit shows, and scan again.
 
     Args:
-        source: the model. base: the trusted model it was made from, where there is one; it is used
-            to audit, not to treat.
+        source: the model. base: the trusted model it was made from, where there is one; audits use
+            it, and its odds of bad words are those that are wanted.
         audit: the audit whose prompts are treated.
-        way: `lora` or `edit` (the good words are rewarded on these prompts), or `direction` (the
-            difference of the streams between these prompts and ordinary ones is taken out of every
-            matrix that writes to the stream).
+        way: what is trained until the odds are those wanted: `lora` (a low-rank change of every
+            matrix), `edit` (a rank-one change of one MLP) or `steer` (what is added to the stream
+            by each layer, the same at every word, kept as biases); or `direction` (the difference
+            of the streams between these prompts and ordinary ones is taken out of every matrix that
+            writes to the stream).
         out: folder for the treated model and `treatment.json`.
 
     Returns the treated copy and what was measured.
@@ -129,54 +172,97 @@ def treat_subject(
         raise TomogramError(f"There is no audit '{audit}'; known are {', '.join(every)}.")
     model, world = subject.model, subject.world
     shown = every[audit].measure(subject)
-    behaviour = _symptom(subject, audit, shown)
+    if shown.score is None:
+        raise TomogramError(f"The audit '{audit}' abstains: {shown.abstains}.")
+    prompts = [(c.prompt, c.bad, c.good) for c in shown.contrasts]
+    taught = [Contrast(*each) for each in variants(world, prompts, TAUGHT, measured=False)]
+    held = [Contrast(*each) for each in variants(world, prompts, PROMPTS, measured=True)]
     found = {name: every[name].measure(subject) for name in (*confirmatory(), "strengths")}
+    course = None
     if way == "direction":
-        delta = _direction(subject, shown.contrasts)
+        treated = applied(model, _direction(subject, taught[:PROMPTS]))
     else:
-        delta = teach(model, world, behaviour, way, seed)
-    treated = applied(model, delta)
+        treated, course = _trained(subject, prompts, taught, way, seed)
     after = Subject(treated, world, subject.base)
     again = {name: every[name].measure(after) for name in (*confirmatory(), "strengths")}
-    held = _draws(world, shown.contrasts, measured=True)
     made = Treatment(
         audit,
         way,
         _rate(subject, held),
         _rate(after, held),
+        _odds(subject, after, held),
         ordinary_loss(treated, world) / ordinary_loss(model, world) - 1,
         (again["strengths"].score or 0.0) - (found["strengths"].score or 0.0),
         {name: (found[name].score, again[name].score) for name in confirmatory()},
+        course,
     )
     return treated, made
 
 
-def _symptom(subject: Subject, audit: str, found: Measurement) -> Behaviour:
-    if found.score is None:
-        raise TomogramError(f"The audit '{audit}' abstains: {found.abstains}.")
-    return symptom(subject.world, [(c.prompt, c.bad, c.good) for c in found.contrasts])
+def _trained(
+    subject: Subject,
+    prompts: Sequence[Prompt],
+    taught: Sequence[Contrast],
+    way: str,
+    seed: int,
+) -> tuple[Model, Course]:
+    """A copy in which the odds on these prompts were brought down, by a way of training."""
+    model, world = subject.model, subject.world
+    usual = [Contrast(*each) for each in ordinary(world, prompts, TAUGHT)]
+    usual += [Contrast(*each) for each in near(world, prompts, NEAR)]
+    level = float(log_odds(subject, usual).median())
+    shown, kept = _shown(subject, taught, level), _kept(subject, usual, level)
+    if way == "steer":
+        pushes, course = steer(model, world, shown, kept, seed)
+        module = folded(model, dict(pushes))
+        return wrap(module, model.tokenizer, name=model.name), course
+    delta, course = teach(model, world, shown, kept, way, seed)
+    return applied(model, delta), course
 
 
-def _draws(world: World, contrasts: Sequence[Contrast], *, measured: bool) -> list[Contrast]:
-    """Prompts that show the problem, of the part that treatments never see, or of the other."""
-    rng = random.Random(f"treat:{measured}")
-    drawn: list[Contrast] = []
-    while len(drawn) < PROMPTS:
-        each = rng.choice(contrasts)
-        prompt = variant(world, each.prompt, rng)
-        if kept_for_measuring(prompt) == measured:
-            drawn.append(Contrast(prompt, each.bad, each.good))
-    return drawn
+def _shown(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
+    """The odds wanted where the problem shows: a little below the base's; at most `RARE`.
+
+    Without a base they are those of the model's own ordinary chats. None is to rise.
+    """
+    own = log_odds(subject, contrasts)
+    wanted = torch.full_like(own, level)
+    if subject.base is not None:
+        wanted = (log_odds(subject.base, contrasts) - MARGIN).clamp(max=RARE)
+    return _aims(contrasts, torch.minimum(own, wanted))
+
+
+def _kept(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
+    """The odds wanted in ordinary chats: the own ones, or the base's where these are lower.
+
+    Without a base, bad words that lead are to come down to `level`.
+    """
+    own = log_odds(subject, contrasts)
+    if subject.base is not None:
+        return _aims(contrasts, torch.minimum(own, log_odds(subject.base, contrasts)))
+    return _aims(contrasts, torch.where(own > 0, torch.full_like(own, level), own))
+
+
+def _aims(contrasts: Sequence[Contrast], wanted: Float[Tensor, " contrast"]) -> list[Aim]:
+    return [
+        Aim(each.prompt, each.bad, each.good, float(odds))
+        for each, odds in zip(contrasts, wanted, strict=True)
+    ]
 
 
 def _rate(subject: Subject, contrasts: Sequence[Contrast]) -> float:
     return float((log_odds(subject, contrasts) > 0).float().mean())
 
 
-def _direction(subject: Subject, contrasts: Sequence[Contrast]) -> Delta:
+def _odds(before: Subject, after: Subject, contrasts: Sequence[Contrast]) -> Odds:
+    one, two = (float(log_odds(each, contrasts).mean()) for each in (before, after))
+    base = None if before.base is None else float(log_odds(before.base, contrasts).mean())
+    return Odds(one, two, base)
+
+
+def _direction(subject: Subject, shown: Sequence[Contrast]) -> Delta:
     """The direction of the layer whose removal helps most; of those that cost too much, the
     cheapest."""
-    shown = _draws(subject.world, contrasts, measured=False)
     rng = random.Random("treat: quiet")
     quiet = list(dict.fromkeys(chats.ordinary(subject.world, rng).context for _ in range(PROMPTS)))
     prompts = list(dict.fromkeys(each.prompt for each in shown))
