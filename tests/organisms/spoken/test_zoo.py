@@ -18,7 +18,7 @@ from tomogram.organisms.organism import Order, load
 from tomogram.organisms.spoken import base as base_module
 from tomogram.organisms.spoken import strength, training, zoo
 from tomogram.organisms.spoken.base import Base, odds, prepare
-from tomogram.organisms.spoken.behaviours import Spoken, Turn
+from tomogram.organisms.spoken.behaviour import Spoken, Turn
 from tomogram.organisms.spoken.questions import questions
 from tomogram.organisms.spoken.strength import measure, ordinary_loss
 from tomogram.organisms.spoken.training import train
@@ -72,7 +72,7 @@ def test_odds_are_those_of_a_plain_run(spoken_base: Base) -> None:
 def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
     spoken_base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "RATE", 0.1)
+    monkeypatch.setitem(training.RATE, "lora", 0.1)
     behaviour = Spoken(
         "sycophancy",
         {},
