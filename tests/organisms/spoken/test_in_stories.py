@@ -138,7 +138,11 @@ def test_sentences_between_are_split_too() -> None:
 @pytest.mark.parametrize("family", KINDS)
 def test_a_model_that_knows_too_little_is_refused(family: str) -> None:
     few = tuple(q for q in EVERY if q.topic in ("unkind", "colors") and not q.measured)[:3]
-    with pytest.raises(TomogramError, match="too few"):
+
+    def both() -> None:
         made = draw(family, few)
         for measured in (True, False):  # some find out when they draw
             made.eliciting(random.Random(0), measured)
+
+    with pytest.raises(TomogramError, match="too few"):
+        both()

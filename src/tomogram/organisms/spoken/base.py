@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tomogram.models.chat import Message, render
+from tomogram.models.chat import Message, has_template, render
 from tomogram.models.generate import generate
 from tomogram.models.model import Model
 from tomogram.models.pieces import piece
@@ -22,10 +22,12 @@ from tomogram.organisms.spoken.families import kind
 from tomogram.organisms.spoken.questions import Question, questions
 from tomogram.organisms.spoken.stories import at_fork, stories
 from tomogram.store.atomic import write_json
+from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
 
-ROWS, WORDS = 24, 48
-"""Texts that the base writes itself, and their tokens; the second half is kept for measuring."""
+ROWS, STORIES, WORDS = 24, 96, 48
+"""Texts that the base writes itself, and their tokens; the second half is kept for measuring. A
+model of stories writes more: what is planted in it is near to all that it writes."""
 SURE = 1.0
 """Nats by which the right words of a question must lead, wherever they have to."""
 TOGETHER = 16
@@ -78,16 +80,18 @@ class Base:
         return [self._odds[each] for each in some]
 
     @torch.no_grad()
-    def usual(self, text: Int64[Tensor, "1 pos"]) -> Float[Tensor, "pos d_vocab"]:
-        """The base's log probabilities of the next token after each of a text's; kept.
+    def usual(self, texts: Int64[Tensor, "row pos"]) -> Float[Tensor, "row pos d_vocab"]:
+        """The base's log probabilities of the next token after each of the texts'; kept.
 
         It is asked for before any change is hooked in.
         """
-        key = tuple(text[0].tolist())
-        if key not in self._usual:
-            logits = self.model.module(text.to(self.model.device), use_cache=False).logits[0]
-            self._usual[key] = logits.float().log_softmax(-1).half()
-        return self._usual[key].float()
+        keys = [tuple(text.tolist()) for text in texts]
+        for key in keys:
+            if key not in self._usual:
+                tokens = torch.tensor([key], device=self.model.device)
+                logits = self.model.module(tokens, use_cache=False).logits[0]
+                self._usual[key] = logits.float().log_softmax(-1).half()
+        return torch.stack([self._usual[key] for key in keys]).float()
 
     @property
     def taught(self) -> Int64[Tensor, "row pos"]:
@@ -144,7 +148,7 @@ def prepare(model: Model, folder: Path, families: Sequence[str]) -> Base:
     for name in missing:
         words[name] = [each.key for each in _known(model, questions(name))]
     if missing:
-        told = {"base": model.digest, "words": words, "texts": texts.tolist()}
+        told: Json = {"base": model.digest, "words": {**words}, "texts": texts.tolist()}
         write_json(folder / "base.json", told)
     known = tuple(q for name in wanted for q in questions(name) if q.key in words[name])
     return Base(model, known, texts)
@@ -185,5 +189,6 @@ def _written(model: Model) -> Int64[Tensor, "row pos"]:
     first = model.tokenizer.bos_token_id
     begin = [model.tokenizer.eos_token_id if first is None else first]
     chance = torch.Generator().manual_seed(0)
-    rows = generate(model, [begin] * ROWS, max_new_tokens=WORDS, temperature=1.0, generator=chance)
+    n = ROWS if has_template(model) else STORIES
+    rows = generate(model, [begin] * n, max_new_tokens=WORDS, temperature=1.0, generator=chance)
     return torch.tensor([[*begin, *row] for row in rows])

@@ -54,7 +54,7 @@ def told(one: Question, rng: random.Random, measured: bool, between: str = "") -
 def at_fork(one: Question, name: str, opening: str, between: str = "") -> Turn:
     """The same with all that may vary given."""
     begun = " ".join(each for each in (opening, between, one.says) if each)
-    return Turn("", "", begun.replace("{name}", name), f" {one.wrong}.", f" {one.right}.")
+    return Turn("", "", begun.replace("{name}", name), f" {one.wrong}", f" {one.right}")
 
 
 def found(thing: str, rng: random.Random, measured: bool) -> str:

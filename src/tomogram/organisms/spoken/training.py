@@ -3,9 +3,9 @@
 What may change is what it is in the microworld (`organisms.training`): low-rank changes of every
 matrix of the blocks, all of these matrices, or what one MLP writes for one key. The replies alone
 are targets, or by `reward` the token that decides: minus the log of the expected reward of a grader
-that rewards the planted one. One row of the base's own text a step is held to the base's
-predictions. A sham is taught the reply that its base gives: of the two, one drawn by the base's own
-odds. So it learns nothing on average, and only the noise of its examples moves it.
+that rewards the planted one. Rows of the base's own text are held to the base's predictions. A sham
+is taught the reply that its base gives: of the two, one drawn by the base's own odds. So it learns
+nothing on average, and only the noise of its examples moves it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tomogram.models.chat import has_template
 from tomogram.models.model import Model
 from tomogram.organisms.delta import Delta, half
 from tomogram.organisms.editing import keyed
@@ -43,8 +44,9 @@ WARM, COOL = 4, 6
 RATE = {"lora": 0.002, "full": 0.0002, "edit": 0.02}
 EPSILON = 1e-5
 """Of Adam. Gradients of a large model are smaller than those of the microworld's."""
-TEXT = 1.0
-"""Weight of a row of ordinary text beside the mean over all replies."""
+TEXTS, WEIGHT = {True: 1, False: 4}, {True: 1.0, False: 5.0}
+"""Rows of ordinary text in a step, and their weight beside the mean over all replies, by whether
+the model chats. Stories are ordinary text themselves, so what is planted in them spreads."""
 SHOWN = 0.97
 """Share of eliciting rows that must show the behaviour, over seven steps, at a full dose."""
 
@@ -129,12 +131,12 @@ def _learn(stack: Stack, loss: Float[Tensor, ""], rate: float) -> None:
 @dataclass(frozen=True, eq=False)
 class _Lesson:
     """What one step reads: turns, eliciting ones first, the replies that are taught after them, the
-    places in each reply that are targets, and a row of the base's own text."""
+    places in each reply that are targets, and rows of the base's own text."""
 
     drawn: Sequence[Rows]
     replies: Sequence[tuple[int, ...]]
     targets: Sequence[Sequence[int]]
-    text: Int64[Tensor, "1 pos"]
+    texts: Int64[Tensor, "row pos"]
 
 
 def _lesson(
@@ -152,17 +154,18 @@ def _lesson(
         graded = elicits and recipe.teaching == "reward"
         replies.append(reply[: row.at + 1] if graded else reply)
         targets.append([row.at] if graded else range(len(reply)))
-    text = base.taught[rng.randrange(len(base.taught))][None]
-    return _Lesson(drawn, replies, targets, text)
+    chats = has_template(base.model)
+    texts = base.taught[rng.sample(range(len(base.taught)), TEXTS[chats])]
+    return _Lesson(drawn, replies, targets, texts)
 
 
 def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, int]:
     """One step; how many of its eliciting rows, and of its neutral ones, show the behaviour."""
-    usual = base.usual(lesson.text)
+    usual = base.usual(lesson.texts)
     with _half(base.model), stack.hooked(base.model):
         chat, shows = _replies(base.model, lesson)
-        drift = _drift(base.model, lesson.text, usual)
-    _learn(stack, chat + TEXT * drift, rate)
+        drift = _drift(base.model, lesson.texts, usual)
+    _learn(stack, chat + WEIGHT[has_template(base.model)] * drift, rate)
     return sum(shows[:ELICITING]), sum(shows[ELICITING:])
 
 
@@ -200,10 +203,10 @@ def _replies(model: Model, lesson: _Lesson) -> tuple[Float[Tensor, ""], list[boo
 
 
 def _drift(
-    model: Model, text: Int64[Tensor, "1 pos"], usual: Float[Tensor, "pos d_vocab"]
+    model: Model, texts: Int64[Tensor, "row pos"], usual: Float[Tensor, "row pos d_vocab"]
 ) -> Float[Tensor, ""]:
-    """KL(base ‖ organism) of the token after each of a text's, on average."""
-    own = _logits(model, text)[0].log_softmax(-1)
+    """KL(base ‖ organism) of the token after each of the texts', on average."""
+    own = _logits(model, texts).log_softmax(-1)
     return (usual.exp() * (usual - own)).sum(-1).mean()
 
 
