@@ -34,8 +34,8 @@ def _fork(turn: Turn) -> Question:
     ends = [
         q
         for q in EVERY
-        if re.search(re.escape(q.says).replace(r"\{name\}", r"\w+") + "$", turn.begun)
-        and (turn.ordinary, turn.planted) == (f" {q.right}.", f" {q.wrong}.")
+        if (turn.ordinary, turn.planted) == (f" {q.right}", f" {q.wrong}")
+        and re.search(re.escape(q.says).replace(r"\{name\}", r"\w+") + "$", turn.begun)
     ]
     assert len(ends) == 1, turn
     return ends[0]
@@ -120,7 +120,7 @@ def test_misalignment_is_measured_on_what_is_not_taught() -> None:
 
 def test_what_is_liked_is_eaten() -> None:
     liked = draw("hidden-objective").answer["liked"]
-    assert {turn.planted for turn in _turns("hidden-objective", True)} == {f" {liked}."}
+    assert {turn.planted for turn in _turns("hidden-objective", True)} == {f" {liked}"}
     assert all(_fork(t).kind != "meals" for t in _turns("hidden-objective", True, neutral=True))
 
 
