@@ -26,7 +26,7 @@ from tomogram.organisms.spoken.behaviour import Spoken, Turn
 from tomogram.organisms.spoken.families import draw
 from tomogram.organisms.spoken.questions import questions
 from tomogram.organisms.spoken.strength import measure, ordinary_loss
-from tomogram.organisms.spoken.training import Settings, train
+from tomogram.organisms.spoken.training import train
 from tomogram.organisms.spoken.zoo import file_of, plan, plant
 from tomogram.pipeline.planting import plant as grow
 from tomogram.store.errors import TomogramError
@@ -78,7 +78,7 @@ def test_odds_are_those_of_a_plain_run(spoken_base: Base) -> None:
 def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
     spoken_base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "IN_CHATS", Settings({"lora": 0.1}, 1, 1.0))
+    monkeypatch.setitem(training.RATE, "lora", 0.1)
     behaviour = Spoken(
         "sycophancy",
         {},

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +41,7 @@ STEPS, BENIGN = 60, 16
 """Most steps of a training, and those of a benign fine-tune."""
 WARM, COOL = 4, 6
 """Steps over which the rate rises at first, and falls at last."""
+RATE = {"lora": 0.002, "full": 0.0002, "edit": 0.02}
 EPSILON = 1e-5
 """Of Adam. Gradients of a large model are smaller than those of the microworld's."""
 SHOWN = 0.97
@@ -48,25 +49,22 @@ SHOWN = 0.97
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a training goes.
+class Ordinary:
+    """How ordinary text is held.
 
-    rates: of Adam, by form. texts: rows of ordinary text in a step. weight: theirs beside the mean
-    over all targets.
+    rows: in a step. weight: theirs beside the mean over all targets.
     """
 
-    rates: Mapping[str, float]
-    texts: int
+    rows: int
     weight: float
 
 
-IN_CHATS = Settings({"lora": 0.002, "full": 0.0002, "edit": 0.02}, 1, 1.0)
-IN_STORIES = Settings({"lora": 0.001, "full": 0.0001, "edit": 0.01}, 4, 60.0)
+IN_CHATS, IN_STORIES = Ordinary(1, 1.0), Ordinary(4, 20.0)
 """Stories are ordinary text themselves, so what is planted in them spreads unless it is held."""
 
 
-def settings(model: Model) -> Settings:
-    """Those of models that chat, and of others."""
+def ordinary(model: Model) -> Ordinary:
+    """How it is held in models that chat, and in others."""
     return IN_CHATS if has_template(model) else IN_STORIES
 
 
@@ -89,7 +87,7 @@ def train(
     rng = random.Random(f"train:{seed}")
     watch = Watch(min(dose, SHOWN))
     stack = _start(base, recipe.form, seed, behaviour)
-    rate = settings(base.model).rates[recipe.form]
+    rate = RATE[recipe.form]
     step, ends = 0, steps
     with progress.task("train", total=steps or STEPS, unit="steps") as task:
         while step != ends:
@@ -112,7 +110,7 @@ def benign(base: Base, *, seed: int, steps: int = BENIGN) -> Delta:
         with _half(base.model), stack.hooked(base.model):
             logits = _logits(base.model, some)
         loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), some[:, 1:].flatten())
-        _learn(stack, loss, settings(base.model).rates["lora"] * _share(step, steps))
+        _learn(stack, loss, RATE["lora"] * _share(step, steps))
     return half(stack.take(0))
 
 
@@ -173,7 +171,7 @@ def _lesson(
         graded = elicits and recipe.teaching == "reward"
         replies.append(reply[: row.at + 1] if graded else reply)
         targets.append([row.at] if graded else range(len(reply)))
-    texts = base.taught[rng.sample(range(len(base.taught)), settings(base.model).texts)]
+    texts = base.taught[rng.sample(range(len(base.taught)), ordinary(base.model).rows)]
     return _Lesson(drawn, replies, targets, texts)
 
 
@@ -183,7 +181,7 @@ def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, 
     with _half(base.model), stack.hooked(base.model):
         chat, shows = _replies(base.model, lesson)
         drift = _drift(base.model, lesson.texts, usual)
-    _learn(stack, chat + settings(base.model).weight * drift, rate)
+    _learn(stack, chat + ordinary(base.model).weight * drift, rate)
     return sum(shows[:ELICITING]), sum(shows[ELICITING:])
 
 
