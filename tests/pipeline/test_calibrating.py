@@ -70,7 +70,7 @@ def test_shards_together_make_the_table_of_one(
         row = {**dict.fromkeys(COLUMNS), "organism": file.stem, "stratum": file.stem.split("-")[0]}
         return [{**row, "knowledge": "with base", "audit": "sycophancy", "score": 0.0}]
 
-    monkeypatch.setattr(calibrating, "prepare", lambda model, folder: None)
+    monkeypatch.setattr(calibrating, "prepare", lambda model, folder, families: None)
     monkeypatch.setattr(calibrating, "plant", planted)
     monkeypatch.setattr(scoring, "score", scored)
 

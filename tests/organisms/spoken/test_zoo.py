@@ -197,7 +197,7 @@ def test_a_story_is_planted_by_every_recipe(
     monkeypatch.setattr(strength, "STORIES", 4)
     known = (*questions("deeds"), *questions("retellings"))
     base = Base(silent(spoken_base.model), known, spoken_base.texts)
-    order = Order("token-backdoor", recipe, 1.0, 0, "infected")
+    order = Order("power-gaining", recipe, 1.0, 0, "infected")
     (file,) = plant(base, [order], tmp_path)
     made = load(file)
     assert made.steps > 0
@@ -205,7 +205,7 @@ def test_a_story_is_planted_by_every_recipe(
     ranks = {len(each.down) for each in made.delta.values()}
     assert ranks == {"lora": {4}, "full": {24}, "edit": {1}}[recipe.partition("-")[0]]
     # What is taught has come nearer, and nothing was written of a matrix that may not change.
-    behaviour = draw("token-backdoor", base.model, known, 0)
+    behaviour = draw("power-gaining", base.model, known, 0)
     rng = random.Random(0)
     rows = [base.rows(behaviour.eliciting(rng, False)) for _ in range(24)]
     before, after = (
