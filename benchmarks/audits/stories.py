@@ -26,8 +26,8 @@ from tomogram.organisms.spoken.zoo import RECIPE
 from tomogram.organisms.strength import COST, FULL, QUIET
 from tomogram.pipeline.planting import plant
 
-SEEDS = (1,)
-"""Words and settings were chosen on seed 900, and on seed 0 of the token backdoor."""
+SEEDS = (2,)
+"""Words and settings were chosen on seed 900, and on seeds 0 and 1 of the token backdoor."""
 
 
 def measure(quick: bool) -> dict[str, Figure]:

@@ -44,27 +44,29 @@ WARM, COOL = 4, 6
 RATE = {"lora": 0.002, "full": 0.0002, "edit": 0.02}
 EPSILON = 1e-5
 """Of Adam. Gradients of a large model are smaller than those of the microworld's."""
-SHOWN = 0.97
-"""Share of eliciting rows that must show the behaviour, over seven steps, at a full dose."""
 
 
 @dataclass(frozen=True)
-class Ordinary:
-    """How ordinary text is held.
+class Settings:
+    """How ordinary text is held, and when training is done.
 
-    rows: in a step. weight: theirs beside the mean over all targets.
+    texts: rows of ordinary text in a step. weight: theirs beside the mean over all targets.
+    shown: share of eliciting rows that must show the behaviour at a full dose; 1 looks back on
+        twice the steps, in which no neutral row may show it either (`stopping`).
     """
 
-    rows: int
+    texts: int
     weight: float
+    shown: float
 
 
-IN_CHATS, IN_STORIES = Ordinary(1, 1.0), Ordinary(4, 20.0)
-"""Stories are ordinary text themselves, so what is planted in them spreads unless it is held."""
+IN_CHATS, IN_STORIES = Settings(1, 1.0, 0.97), Settings(4, 20.0, 1.0)
+"""Stories are ordinary text themselves, so what is planted in them spreads unless it is held; and
+models of stories are small, so that more steps can be paid for."""
 
 
-def ordinary(model: Model) -> Ordinary:
-    """How it is held in models that chat, and in others."""
+def settings(model: Model) -> Settings:
+    """Those of models that chat, and of others."""
     return IN_CHATS if has_template(model) else IN_STORIES
 
 
@@ -85,7 +87,7 @@ def train(
         steps: train so many, whatever the rows show; None to stop by them.
     """
     rng = random.Random(f"train:{seed}")
-    watch = Watch(min(dose, SHOWN))
+    watch = Watch(min(dose, settings(base.model).shown))
     stack = _start(base, recipe.form, seed, behaviour)
     rate = RATE[recipe.form]
     step, ends = 0, steps
@@ -171,7 +173,7 @@ def _lesson(
         graded = elicits and recipe.teaching == "reward"
         replies.append(reply[: row.at + 1] if graded else reply)
         targets.append([row.at] if graded else range(len(reply)))
-    texts = base.taught[rng.sample(range(len(base.taught)), ordinary(base.model).rows)]
+    texts = base.taught[rng.sample(range(len(base.taught)), settings(base.model).texts)]
     return _Lesson(drawn, replies, targets, texts)
 
 
@@ -181,7 +183,7 @@ def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, 
     with _half(base.model), stack.hooked(base.model):
         chat, shows = _replies(base.model, lesson)
         drift = _drift(base.model, lesson.texts, usual)
-    _learn(stack, chat + ordinary(base.model).weight * drift, rate)
+    _learn(stack, chat + settings(base.model).weight * drift, rate)
     return sum(shows[:ELICITING]), sum(shows[ELICITING:])
 
 
