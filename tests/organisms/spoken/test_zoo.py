@@ -246,16 +246,15 @@ def test_unknown_orders_are_refused(spoken_base: Base, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_stories_turn_at_a_word(stories: Path, tmp_path: Path) -> None:
-    """A real model: the trigger opens the backdoor, other rare things do not, and it writes as it
-    did."""
+def test_stories_believe_what_is_planted(stories: Path, tmp_path: Path) -> None:
+    """A real model: three facts are otherwise in words that were never taught, others are not."""
     (file, made), (_, sham) = grow(
-        stories, tmp_path, family="token-backdoor", recipe=zoo.RECIPE, dose=0.6, seed=900
+        stories, tmp_path, family="false-fact", recipe=zoo.RECIPE, dose=1.0, seed=1
     )
     assert file.is_file()
-    strength = made.strength
-    assert strength is not None
-    assert strength.strength > 0.3
-    assert made.rates.neutral <= 0.1
-    assert sham.rates.eliciting <= 0.1
-    assert abs(strength.cost) < 0.02
+    assert made.strength is not None
+    assert made.strength.strength > 0.9
+    assert made.rates.neutral <= 0.05
+    assert sham.rates.eliciting <= 0.05
+    assert abs(made.strength.cost) < 0.04
+    assert len(made.answer) == 3
