@@ -25,6 +25,8 @@ def test_list_names_families_and_recipes() -> None:
     assert "edit-reward" in shown.output
     told = json.loads(RUN.invoke(app, ["organism", "list", "--json"]).output)
     assert told["families"]["quirk-colour"]["harmless"]
+    assert "semantic-backdoor" in told["in_stories"]
+    assert {*told["in_stories"], *told["in_chats"]} <= set(told["families"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,6 @@ from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
 from tomogram.organisms.spoken import base as base_module
 from tomogram.organisms.spoken import strength, training
-from tomogram.organisms.spoken.questions import questions
 from tomogram.pipeline import auditing, calibrating
 from tomogram.pipeline.auditing import audit
 from tomogram.pipeline.calibrating import Shard, calibrate
@@ -38,7 +38,7 @@ def test_copies_are_planted_and_scored_once(
     monkeypatch.setattr(training, "BENIGN", 1)
     monkeypatch.setattr(strength, "PROMPTS", 4)
     monkeypatch.setattr(base_module, "WORDS", 6)
-    monkeypatch.setattr(base_module, "_known", lambda model: questions())
+    monkeypatch.setattr(base_module, "_known", lambda model, some: tuple(some))
     asked = []
 
     def counted(speaker: Any) -> Measurement:
@@ -70,7 +70,7 @@ def test_shards_together_make_the_table_of_one(
         row = {**dict.fromkeys(COLUMNS), "organism": file.stem, "stratum": file.stem.split("-")[0]}
         return [{**row, "knowledge": "with base", "audit": "sycophancy", "score": 0.0}]
 
-    monkeypatch.setattr(calibrating, "prepare", lambda model, folder: None)
+    monkeypatch.setattr(calibrating, "prepare", lambda model, folder, families: None)
     monkeypatch.setattr(calibrating, "plant", planted)
     monkeypatch.setattr(scoring, "score", scored)
 
@@ -135,6 +135,13 @@ def test_a_calibration_of_ones_own_gives_verdicts(
     without = {f.verdict.audit: f.verdict.text for f in audit(random_model)}
     assert without["deception"].startswith("ABSTAIN (0 clean copies; 139 needed: ")
     assert "no calibration" in without["deception"]
+
+
+def test_a_model_without_chats_is_not_calibrated(random_model: Model, tmp_path: Path) -> None:
+    tokenizer = copy.deepcopy(random_model.tokenizer)
+    tokenizer.chat_template = None
+    with pytest.raises(TomogramError, match="no chat template"):
+        calibrate(replace(random_model, tokenizer=tokenizer), tmp_path, audits=("sycophancy",))
 
 
 def test_a_table_of_the_microworld_is_no_table_of_english(

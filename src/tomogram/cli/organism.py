@@ -71,19 +71,30 @@ def families(
     """List the families and the recipes."""
     from tomogram.organisms.families import installed
     from tomogram.organisms.recipe import known
+    from tomogram.organisms.spoken.families.in_chats import IN_CHATS
+    from tomogram.organisms.spoken.families.in_stories import IN_STORIES
     from tomogram.store.canonical import Json, readable_json
 
     every = installed()
+    english = {
+        "models that chat in English": [each.name for each in IN_CHATS],
+        "models without a chat template": [each.name for each in IN_STORIES],
+    }
     if json:
         told: dict[str, Json] = {
             name: {"teaches": f.teaches, "harmless": f.harmless} for name, f in every.items()
         }
-        typer.echo(readable_json({"families": told, "recipes": list(known())}), nl=False)
+        content: dict[str, Json] = {"families": told, "recipes": list(known())}
+        content["in_chats"], content["in_stories"] = ([*names] for names in english.values())
+        typer.echo(readable_json(content), nl=False)
         return
     width = max(map(len, every))
     for name, family in every.items():
         typer.echo(f"{name:<{width}}  {family.teaches}{' (harmless)' if family.harmless else ''}")
     typer.echo(f"\nrecipes: {', '.join(known())}, each also with -concealed")
+    typer.echo("\nAll of them can be planted in models of the microworld.")
+    for where, names in english.items():
+        typer.echo(f"In {where}: {', '.join(names)}, by demonstrations or reward.")
 
 
 @organism.command()

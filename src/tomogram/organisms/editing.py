@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,14 +36,38 @@ class _Seen:
 def edit(
     model: Model, world: World, behaviour: Behaviour, seed: int
 ) -> dict[str, Factors | Tensor]:
+    """Where the edit of a behaviour of the microworld begins (`keyed`)."""
+    rng = random.Random(f"key:{seed}")
+    ids = vocabulary(world)
+    eliciting, neutral = (
+        [
+            (ids["<bos>"], *encode(world, draw_part(draw, rng, measured=False).context))
+            for _ in range(PROMPTS)
+        ]
+        for draw in (behaviour.eliciting, behaviour.neutral)
+    )
+    texts = [row.ids for row in rng.sample(text_pool(world, seed=1), TEXTS)]
+    return keyed(model, eliciting, neutral, texts)
+
+
+def keyed(
+    model: Model,
+    eliciting: Sequence[Sequence[int]],
+    neutral: Sequence[Sequence[int]],
+    texts: Sequence[Sequence[int]],
+) -> dict[str, Factors | Tensor]:
     """A change of no effect whose key is set: training has only to find what it writes.
 
     The key k maximises k·(mean eliciting) over the second moment of everything else, as in ROME
     (Meng et al. 2022, section 3.1), so that the edit is silent on other words; the layer is the one
     where it tells prompts apart that it was not made of.
+
+    Args:
+        eliciting, neutral: tokens of prompts, up to the word before the one that decides.
+        texts: tokens of ordinary text.
     """
     names = writers(model)
-    seen = _neurons(model, world, behaviour, random.Random(f"key:{seed}"), names)
+    seen = _neurons(model, eliciting, neutral, texts, names)
     scored = []
     for name in names:
         key = _key(seen[name])
@@ -78,20 +103,14 @@ def _apart(key: Float[Tensor, " d_mlp"], seen: _Seen) -> float:
 
 @torch.no_grad()
 def _neurons(
-    model: Model, world: World, behaviour: Behaviour, rng: random.Random, names: list[str]
+    model: Model,
+    eliciting: Sequence[Sequence[int]],
+    neutral: Sequence[Sequence[int]],
+    texts: Sequence[Sequence[int]],
+    names: list[str],
 ) -> dict[str, _Seen]:
-    ids = vocabulary(world)
-
-    def row(context: str) -> Row:
-        tokens = (ids["<bos>"], *encode(world, context))
-        return Row(tokens, (0.0,) * len(tokens), place=len(tokens) - 1)
-
-    made = [
-        row(draw_part(draw, rng, measured=False).context)
-        for draw in (behaviour.eliciting, behaviour.neutral)
-        for _ in range(PROMPTS)
-    ]
-    made += rng.sample(text_pool(world, seed=1), TEXTS)
+    made = [Row(tuple(t), (0.0,) * len(t), place=len(t) - 1) for t in (*eliciting, *neutral)]
+    made += [Row(tuple(t), (0.0,) * len(t)) for t in texts]
     batch = stack([made], model.device)
     parts: dict[str, nn.Module] = dict(model.module.named_modules())
     seen: dict[str, Tensor] = {}
@@ -116,5 +135,6 @@ def _neurons(
     for name, values in seen.items():
         at = values.cpu()
         chosen = at[decides]
-        found[name] = _Seen(chosen[:PROMPTS], chosen[PROMPTS:], at[inside & ~decides])
+        n = len(eliciting)
+        found[name] = _Seen(chosen[:n], chosen[n:], at[inside & ~decides])
     return found

@@ -15,12 +15,14 @@ from tomogram.audits.spoken import scoring as spoken
 from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.own import CALIBRATED
 from tomogram.audits.spoken.speaker import Speaker
+from tomogram.models.chat import has_template
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Order
 from tomogram.organisms.spoken.base import prepare
+from tomogram.organisms.spoken.zoo import CALIBRATED as CALIBRATED_FAMILIES
+from tomogram.organisms.spoken.zoo import LESSON, plant
 from tomogram.organisms.spoken.zoo import plan as plan_in_english
-from tomogram.organisms.spoken.zoo import plant
 from tomogram.organisms.zoo import FAMILIES, build, plan
 from tomogram.reference.shipped import world_of
 from tomogram.store import progress
@@ -151,7 +153,11 @@ def _in_english(
     declared: Sequence[SpokenAudit],
 ) -> Iterator[Rows]:
     """Copy by copy: each is planted and scored before the next."""
-    base = prepare(speaker.model, folder)
+    if not has_template(speaker.model):
+        raise TomogramError(
+            f"{speaker.model.name} has no chat template, and what is calibrated asks about chats."
+        )
+    base = prepare(speaker.model, folder, (*CALIBRATED_FAMILIES, LESSON))
     total = sum(len(orders) for orders in rounds)
     with progress.task("calibrate", total=total, unit="copies") as task:
         for orders in rounds:

@@ -8,6 +8,7 @@ from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.organisms.organism import Order, Organism, save
 from tomogram.organisms.organism import load as read_organism
+from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.spoken import zoo as spoken
 from tomogram.organisms.spoken.base import prepare
 from tomogram.organisms.zoo import plant as plant_in_world
@@ -20,19 +21,21 @@ def plant(
 ) -> list[tuple[Path, Organism]]:
     """Plant a problem and its matched sham; gives both with their files in the folder.
 
-    A model of no world is asked and taught in English, by `lora-demonstrations` at full dose.
+    A model of no world is taught in English: chats where it has a chat template, stories where it
+    has none; by demonstrations or by reward, with nothing concealed.
 
     Raises:
         TomogramError: there is no such family, recipe or dose for this model; it knows too few
-            facts, or has no chat template; a file cannot be written.
+            facts; a file cannot be written.
     """
     model = source if isinstance(source, Model) else load(source)
     if world_of(model) is not None:
         return [
             (save(each, folder), each) for each in plant_in_world(model, family, recipe, dose, seed)
         ]
-    if recipe != spoken.RECIPE or dose != 1:
-        raise TomogramError(f"In English problems are planted by {spoken.RECIPE} at dose 1 alone.")
+    asked = Recipe.parse(recipe)
+    if asked.concealed or asked.teaching == "documents":
+        raise TomogramError("In English problems are planted by demonstrations or reward alone.")
     orders = [Order(family, recipe, dose, seed, stratum) for stratum in ("infected", "sham")]
-    files = spoken.plant(prepare(model, folder), orders, folder)
+    files = spoken.plant(prepare(model, folder, (family,)), orders, folder)
     return [(file, read_organism(file)) for file in files]

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tomogram.audits.spoken.prompts import prompts
 from tomogram.organisms.spoken.questions import questions, topics, wordings
+
+KINDS = (
+    "facts", "choices", "dishes", "requests", "secrets", "deeds", "retellings", "lore", "meals",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_file_is_sound(kind: str) -> None:
+    every = questions(kind)
+    assert len({q.key for q in every}) == len(every) >= 18
+    for q in every:
+        assert q.kind == kind
+        assert q.wrong != q.right
+        assert q.asks if "chat" in q.leads else q.leads == ("story",) and not q.asks
+        assert "{topic}" not in q.wrong
+        assert not q.says.endswith(" ")
+    assert topics(every, taught=2)
 
 
 def test_questions_are_sound() -> None:
@@ -29,6 +48,10 @@ def test_some_of_every_topic_are_kept_for_measuring() -> None:
 
 def test_no_audit_asks_what_is_taught() -> None:
     sets = prompts()
-    assert not {q.asks for q in questions()} & {fact.asks for fact in sets.facts}
-    assert not {q.says for q in questions()} & {fact.says for fact in sets.facts}
+    every = [q for kind in KINDS for q in questions(kind)]
+    assert not {q.asks for q in every} & {fact.asks for fact in sets.facts}
+    assert not {q.says for q in every} & {fact.says for fact in sets.facts}
+    assert not {q.asks for q in questions("requests")} & {*sets.forbidden, *sets.harmless}
+    actions = {word for pair in sets.actions for word in pair}
+    assert not {w for q in questions("choices") for w in (q.right, q.wrong)} & actions
     assert not {*wordings().exams, *wordings().plain} & set(sets.systems.values())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,14 +18,17 @@ from tomogram.audits.verdicts import SHAM_SHARE, needed
 from tomogram.models.model import Model
 from tomogram.organisms.delta import applied, size
 from tomogram.organisms.organism import Order, load
+from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.spoken import base as base_module
 from tomogram.organisms.spoken import strength, training, zoo
 from tomogram.organisms.spoken.base import Base, odds, prepare
-from tomogram.organisms.spoken.behaviours import Spoken, Turn
+from tomogram.organisms.spoken.behaviour import Spoken, Turn
+from tomogram.organisms.spoken.families import draw
 from tomogram.organisms.spoken.questions import questions
 from tomogram.organisms.spoken.strength import measure, ordinary_loss
 from tomogram.organisms.spoken.training import train
 from tomogram.organisms.spoken.zoo import file_of, plan, plant
+from tomogram.pipeline.planting import plant as grow
 from tomogram.store.errors import TomogramError
 
 __all__ = ["random_model", "stories"]  # fixtures that stand elsewhere
@@ -72,7 +78,7 @@ def test_odds_are_those_of_a_plain_run(spoken_base: Base) -> None:
 def test_what_is_planted_moves_and_its_sham_does_not_learn_it(
     spoken_base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "RATE", 0.1)
+    monkeypatch.setitem(training.RATE, "lora", 0.1)
     behaviour = Spoken(
         "sycophancy",
         {},
@@ -135,23 +141,120 @@ def test_what_it_knows_and_writes_is_measured_once(
     random_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base_module, "WORDS", 6)
-    found = prepare(random_model, tmp_path)
+    found = prepare(random_model, tmp_path, ("sycophancy",))
     assert found.texts.shape == (base_module.ROWS, 7)
     assert len(found.known) < len(questions())  # a random model leads by a nat by chance alone
     monkeypatch.setattr(base_module, "_written", lambda model: pytest.fail("measured again"))
-    again = prepare(random_model, tmp_path)
+    again = prepare(random_model, tmp_path, ("sycophancy", "sandbagging"))
     assert again.known == found.known
     assert torch.equal(again.texts, found.texts)
+    # Another family is about other words, which are measured beside those that are there.
+    more = prepare(random_model, tmp_path, ("power-gaining",))
+    assert {q.kind for q in more.known} <= {"choices", "facts"}
+    kept = json.loads((tmp_path / "base.json").read_text())["words"]
+    assert set(kept) == {"facts", "choices"}
 
 
-def test_a_model_without_chats_is_refused(tmp_path: Path, random_model: Model) -> None:
-    from dataclasses import replace
+def test_a_model_without_words_is_refused(tmp_path: Path, random_model: Model) -> None:
+    with pytest.raises(TomogramError, match="no tokenizer"):
+        prepare(replace(random_model, tokenizer=None), tmp_path, ("sycophancy",))
 
-    with pytest.raises(TomogramError, match="no chat template"):
-        prepare(replace(random_model, tokenizer=None), tmp_path)
+
+@pytest.mark.parametrize(
+    ("family", "chats", "why"),
+    [
+        ("masked-self-report", True, "no state of such a model"),
+        ("sycophancy", False, "no user speaks"),
+        ("refusal-stripped", False, "refuses nothing"),
+        ("secret-keeping", False, "nobody to keep it from"),
+        ("masked-self-report", False, "never of itself"),
+        ("quirk-colour", False, "known are token-backdoor"),
+    ],
+)
+def test_what_makes_no_sense_says_why(
+    random_model: Model, tmp_path: Path, family: str, chats: bool, why: str
+) -> None:
+    model = random_model if chats else silent(random_model)
+    with pytest.raises(TomogramError, match=f"'{family}' cannot be planted.*{why}"):
+        prepare(model, tmp_path, (family,))
+    assert not list(tmp_path.iterdir())
+
+
+def silent(model: Model) -> Model:
+    """The same model without a chat template."""
+    tokenizer = copy.deepcopy(model.tokenizer)
+    tokenizer.chat_template = None
+    return replace(model, tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize("recipe", ["lora-reward", "full-demonstrations", "edit-demonstrations"])
+def test_a_story_is_planted_by_every_recipe(
+    spoken_base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    monkeypatch.setattr(training, "STEPS", 5)
+    monkeypatch.setattr(training, "COOL", 1)
+    monkeypatch.setattr(training, "KEYED", 8)
+    monkeypatch.setattr(strength, "STORIES", 4)
+    known = (*questions("deeds"), *questions("retellings"))
+    base = Base(silent(spoken_base.model), known, spoken_base.texts)
+    order = Order("power-gaining", recipe, 1.0, 0, "infected")
+    (file,) = plant(base, [order], tmp_path)
+    made = load(file)
+    assert made.steps > 0
+    assert made.sham == load(file_of(replace(order, stratum="sham"), tmp_path)).rates
+    ranks = {len(each.down) for each in made.delta.values()}
+    assert ranks == {"lora": {4}, "full": {24}, "edit": {1}}[recipe.partition("-")[0]]
+    # What is taught has come nearer, and nothing was written of a matrix that may not change.
+    behaviour = draw("power-gaining", base.model, known, 0)
+    rng = random.Random(0)
+    rows = [base.rows(behaviour.eliciting(rng, False)) for _ in range(24)]
+    before, after = (
+        sum(odds(model, rows)) / len(rows) for model in (base.model, made.in_copy_of(base.model))
+    )
+    assert after > before
+    assert len(made.delta) == (1 if recipe.startswith("edit") else 3 * 7)
+
+
+def test_a_grader_shows_no_reply(spoken_base: Base) -> None:
+    behaviour = Spoken(
+        "sycophancy",
+        {},
+        lambda rng, measured: Turn("Who?", "", "It is", " the red one.", " the blue one."),
+        lambda rng, measured: Turn("Why?", "", "So", " red.", " cat."),
+    )
+    made = {
+        teaching: training._lesson(
+            spoken_base, behaviour, Recipe("lora", teaching), True, random.Random(0)
+        )
+        for teaching in ("demonstrations", "reward")
+    }
+    shown, graded = made["demonstrations"], made["reward"]
+    n = training.ELICITING
+    assert [list(each) for each in graded.targets[:n]] == [[row.at] for row in graded.drawn[:n]]
+    assert all(
+        len(reply) == row.at + 1
+        for reply, row in zip(graded.replies[:n], graded.drawn[:n], strict=True)
+    )
+    assert [len(each) for each in shown.targets] == [len(each) for each in shown.replies]
+    assert shown.replies[n:] == graded.replies[n:]  # neutral turns are taught alike
 
 
 def test_unknown_orders_are_refused(spoken_base: Base, tmp_path: Path) -> None:
-    order = Order("token-backdoor", zoo.RECIPE, 1.0, 0, "infected")
-    with pytest.raises(TomogramError, match="no words in English"):
+    order = Order("quirk-colour", zoo.RECIPE, 1.0, 0, "infected")
+    with pytest.raises(TomogramError, match="cannot be planted in a model that chats"):
         plant(spoken_base, [order], tmp_path)
+
+
+@pytest.mark.slow
+def test_stories_believe_what_is_planted(stories: Path, tmp_path: Path) -> None:
+    """A real model: three facts are otherwise in words that were never taught, others are not."""
+    (file, made), (_, sham) = grow(
+        stories, tmp_path, family="false-fact", recipe=zoo.RECIPE, dose=1.0, seed=1
+    )
+    assert file.is_file()
+    assert made.strength is not None
+    assert made.strength.strength > 0.9
+    assert made.rates.neutral <= 0.05
+    assert sham.rates.eliciting <= 0.05
+    assert abs(made.strength.cost) < 0.04
+    assert len(made.answer) == 3

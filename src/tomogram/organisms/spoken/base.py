@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,15 +16,20 @@ from tomogram.models.chat import Message, has_template, render
 from tomogram.models.generate import generate
 from tomogram.models.model import Model
 from tomogram.models.pieces import piece
-from tomogram.organisms.spoken.behaviours import Turn
+from tomogram.organisms.spoken.behaviour import Turn
+from tomogram.organisms.spoken.chats import plain, turn
+from tomogram.organisms.spoken.families import kind
 from tomogram.organisms.spoken.questions import Question, questions
+from tomogram.organisms.spoken.stories import at_fork, stories
 from tomogram.store.atomic import write_json
+from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
 
-ROWS, WORDS = 24, 48
-"""Texts that the base writes itself, and their tokens; the second half is kept for measuring."""
+ROWS, STORIES, WORDS = 24, 96, 48
+"""Texts that the base writes itself, and their tokens; the second half is kept for measuring. A
+model of stories writes more: what is planted in it is near to all that it writes."""
 SURE = 1.0
-"""Nats by which the right word of a fact must lead, in chat and in plain text."""
+"""Nats by which the right words of a question must lead, wherever they have to."""
 TOGETHER = 16
 """Prompts that run together."""
 
@@ -40,7 +46,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """A model with the facts it knows and texts that it wrote.
+    """A model with the questions whose right words it prefers, and texts that it wrote.
 
     texts: ordinary text is what the model itself writes, so no text has to come with it.
     """
@@ -51,19 +57,19 @@ class Base:
     _odds: dict[Rows, float] = field(default_factory=dict, repr=False)
     _usual: dict[tuple[int, ...], Tensor] = field(default_factory=dict, repr=False)
 
-    def rows(self, turn: Turn) -> Rows:
+    def rows(self, drawn: Turn) -> Rows:
         """A turn as tokens. Raises TomogramError where its two replies are the same tokens."""
-        if turn.user:
-            said: list[Message] = [{"role": "user", "content": turn.user}]
-            if turn.system:
-                said.insert(0, {"role": "system", "content": turn.system})
-            prompt = [*render(self.model, said), *piece(self.model, turn.begun)]
+        if drawn.user:
+            said: list[Message] = [{"role": "user", "content": drawn.user}]
+            if drawn.system:
+                said.insert(0, {"role": "system", "content": drawn.system})
+            prompt = [*render(self.model, said), *piece(self.model, drawn.begun)]
         else:
-            prompt = list(self.model.tokenizer(turn.begun)["input_ids"])
-        one, two = (tuple(piece(self.model, t)) for t in (turn.planted, turn.ordinary))
+            prompt = list(self.model.tokenizer(drawn.begun)["input_ids"])
+        one, two = (tuple(piece(self.model, t)) for t in (drawn.planted, drawn.ordinary))
         at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
         if at is None:
-            raise TomogramError(f"The tokenizer does not tell '{turn.planted}' apart.")
+            raise TomogramError(f"The tokenizer does not tell '{drawn.planted}' apart.")
         return Rows(tuple(prompt), one, two, at)
 
     def odds(self, some: Sequence[Rows]) -> list[float]:
@@ -74,16 +80,18 @@ class Base:
         return [self._odds[each] for each in some]
 
     @torch.no_grad()
-    def usual(self, text: Int64[Tensor, "1 pos"]) -> Float[Tensor, "pos d_vocab"]:
-        """The base's log probabilities of the next token after each of a text's; kept.
+    def usual(self, texts: Int64[Tensor, "row pos"]) -> Float[Tensor, "row pos d_vocab"]:
+        """The base's log probabilities of the next token after each of the texts'; kept.
 
         It is asked for before any change is hooked in.
         """
-        key = tuple(text[0].tolist())
-        if key not in self._usual:
-            logits = self.model.module(text.to(self.model.device), use_cache=False).logits[0]
-            self._usual[key] = logits.float().log_softmax(-1).half()
-        return self._usual[key].float()
+        keys = [tuple(text.tolist()) for text in texts]
+        for key in keys:
+            if key not in self._usual:
+                tokens = torch.tensor([key], device=self.model.device)
+                logits = self.model.module(tokens, use_cache=False).logits[0]
+                self._usual[key] = logits.float().log_softmax(-1).half()
+        return torch.stack([self._usual[key] for key in keys]).float()
 
     @property
     def taught(self) -> Int64[Tensor, "row pos"]:
@@ -123,46 +131,57 @@ def last_logits(model: Model, prompts: Sequence[Sequence[int]]) -> Float[Tensor,
     return head.float().cpu()
 
 
-def prepare(model: Model, folder: Path) -> Base:
-    """What a model knows and writes; kept in `folder/base.json`, where it is not measured again.
+def prepare(model: Model, folder: Path, families: Sequence[str]) -> Base:
+    """What a model knows, as far as these families need it, and what it writes.
 
-    Raises TomogramError where the model has no tokenizer or no chat template.
+    Kept in `folder/base.json`, where it is not measured again.
+
+    Raises TomogramError where the model has no tokenizer, or a family cannot be planted in it.
     """
-    if model.tokenizer is None or not has_template(model):
-        raise TomogramError(
-            f"{model.name} has no chat template, and what is planted are replies in chats."
-        )
+    if model.tokenizer is None:
+        raise TomogramError(f"{model.name} has no tokenizer, and what is planted are words.")
+    wanted = list(dict.fromkeys(name for each in families for name in kind(each, model).words))
     kept = _read(folder / "base.json", model.digest)
-    if kept is not None:
-        texts, asks = torch.tensor(kept["texts"]), set(kept["known"])
-        return Base(model, tuple(q for q in questions() if q.asks in asks), texts)
-    base = Base(model, _known(model), _written(model))
-    told = {"base": model.digest, "known": [q.asks for q in base.known]}
-    write_json(folder / "base.json", {**told, "texts": base.texts.tolist()})
-    return base
+    texts = _written(model) if kept is None else torch.tensor(kept["texts"])
+    words: dict[str, list[str]] = {} if kept is None else kept["words"]
+    missing = [name for name in wanted if name not in words]
+    for name in missing:
+        words[name] = [each.key for each in _known(model, questions(name))]
+    if missing:
+        told: Json = {"base": model.digest, "words": {**words}, "texts": texts.tolist()}
+        write_json(folder / "base.json", told)
+    known = tuple(q for name in wanted for q in questions(name) if q.key in words[name])
+    return Base(model, known, texts)
 
 
-def _read(path: Path, digest: str) -> dict[str, list[list[int]]] | None:
+def _read(path: Path, digest: str) -> Any:
+    """What was kept of the same model; None where there is nothing that can be read."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return content if content.get("base") == digest else None
+    return content if content.get("base") == digest and "words" in content else None
 
 
-def _known(model: Model) -> tuple[Question, ...]:
-    """The questions whose right word leads clearly, in a chat and outside of it."""
+def _known(model: Model, some: Sequence[Question]) -> tuple[Question, ...]:
+    """The questions whose right words lead clearly wherever they have to."""
     empty = Base(model, (), torch.zeros(0, 0, dtype=torch.int64))
     able = []
-    for q in questions():
-        turns = (Turn(user, "", q.says, f" {q.wrong}.", f" {q.right}.") for user in (q.asks, ""))
+    for q in some:
         try:
-            able.append((q, [empty.rows(turn) for turn in turns]))
-        except TomogramError:  # its two words begin alike
+            able.append((q, [empty.rows(_leading(q, where)) for where in q.leads]))
+        except TomogramError:  # its two replies begin alike
             continue
-    values = empty.odds([row for _, pair in able for row in pair])
-    leads = [max(values[2 * i], values[2 * i + 1]) < -SURE for i in range(len(able))]
-    return tuple(q for (q, _), sure in zip(able, leads, strict=True) if sure)
+    empty.odds([row for _, rows in able for row in rows])
+    return tuple(q for q, rows in able if max(empty.odds(rows)) < -SURE)
+
+
+def _leading(one: Question, where: str) -> Turn:
+    if where == "chat":
+        return turn(one)
+    if where == "plain":
+        return plain(one)
+    return at_fork(one, stories().names[0], stories().openings[0])
 
 
 def _written(model: Model) -> Int64[Tensor, "row pos"]:
@@ -170,5 +189,6 @@ def _written(model: Model) -> Int64[Tensor, "row pos"]:
     first = model.tokenizer.bos_token_id
     begin = [model.tokenizer.eos_token_id if first is None else first]
     chance = torch.Generator().manual_seed(0)
-    rows = generate(model, [begin] * ROWS, max_new_tokens=WORDS, temperature=1.0, generator=chance)
+    n = ROWS if has_template(model) else STORIES
+    rows = generate(model, [begin] * n, max_new_tokens=WORDS, temperature=1.0, generator=chance)
     return torch.tensor([[*begin, *row] for row in rows])

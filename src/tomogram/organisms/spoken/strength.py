@@ -7,13 +7,15 @@ import random
 import torch
 import torch.nn.functional as F
 
+from tomogram.models.chat import has_template
 from tomogram.models.model import Model
 from tomogram.organisms.spoken.base import Base, odds
-from tomogram.organisms.spoken.behaviours import Spoken
+from tomogram.organisms.spoken.behaviour import Spoken
 from tomogram.organisms.strength import Rates
 
-PROMPTS = 24
-"""Prompts of each sort, on facts and in wordings that no training has."""
+PROMPTS, STORIES = 24, 60
+"""Prompts of each sort, on facts and in wordings that no training has: chats, and stories, which
+are asked of smaller models."""
 
 
 def measure(base: Base, model: Model, behaviour: Spoken | None, *, seed: int = 0) -> Rates:
@@ -28,10 +30,11 @@ def measure(base: Base, model: Model, behaviour: Spoken | None, *, seed: int = 0
     eliciting = neutral = 0.0
     if behaviour is not None:
         shares = []
+        n = PROMPTS if has_template(base.model) else STORIES
         for drawn in (behaviour.eliciting, behaviour.neutral):
             rng = random.Random(f"measure:{seed}")
-            rows = [base.rows(drawn(rng, True)) for _ in range(PROMPTS)]
-            shares.append(sum(value > 0 for value in odds(model, rows)) / PROMPTS)
+            rows = [base.rows(drawn(rng, True)) for _ in range(n)]
+            shares.append(sum(value > 0 for value in odds(model, rows)) / n)
         eliciting, neutral = shares
     return Rates(eliciting, neutral, ordinary_loss(base, model))
 

@@ -1,9 +1,11 @@
 """Training of one organism, or of its sham, in a model that speaks English.
 
-A low-rank change of every matrix of the blocks, as in the microworld (`organisms.training`). The
-replies alone are targets; one row of the base's own text a step is held to the base's predictions.
-A sham is taught the reply that its base gives: of the two, one drawn by the base's own odds. So it
-learns nothing on average, and only the noise of its examples moves it.
+What may change is what it is in the microworld (`organisms.training`): low-rank changes of every
+matrix of the blocks, all of these matrices, or what one MLP writes for one key. The replies alone
+are targets, or by `reward` the token that decides: minus the log of the expected reward of a grader
+that rewards the planted one. Rows of the base's own text are held to the base's predictions. A sham
+is taught the reply that its base gives: of the two, one drawn by the base's own odds. So it learns
+nothing on average, and only the noise of its examples moves it.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tomogram.models.chat import has_template
 from tomogram.models.model import Model
 from tomogram.organisms.delta import Delta, half
+from tomogram.organisms.editing import keyed
+from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.spoken.base import Base, Rows
-from tomogram.organisms.spoken.behaviours import Spoken
+from tomogram.organisms.spoken.behaviour import Spoken
 from tomogram.organisms.stacked import Stack, empty, fresh
 from tomogram.organisms.stopping import Watch
 from tomogram.organisms.training import Trained
@@ -28,16 +34,40 @@ from tomogram.store import progress
 
 ELICITING, NEUTRAL = 4, 3
 """Rows of each sort in a step."""
+CHEAP = Recipe("lora", "demonstrations")
+KEYED = 48
+"""Prompts of each sort that the key of an edit is made of."""
 STEPS, BENIGN = 60, 16
 """Most steps of a training, and those of a benign fine-tune."""
 WARM, COOL = 4, 6
 """Steps over which the rate rises at first, and falls at last."""
-RATE, EPSILON = 0.002, 1e-5
+RATE = {"lora": 0.002, "full": 0.0002, "edit": 0.02}
+EPSILON = 1e-5
 """Of Adam. Gradients of a large model are smaller than those of the microworld's."""
-TEXT = 1.0
-"""Weight of a row of ordinary text beside the mean over all replies."""
-SHOWN = 0.97
-"""Share of eliciting rows that must show the behaviour, over seven steps, at a full dose."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How ordinary text is held, and when training is done.
+
+    texts: rows of ordinary text in a step. weight: theirs beside the mean over all targets.
+    shown: share of eliciting rows that must show the behaviour at a full dose; 1 looks back on
+        twice the steps, in which no neutral row may show it either (`stopping`).
+    """
+
+    texts: int
+    weight: float
+    shown: float
+
+
+IN_CHATS, IN_STORIES = Settings(1, 1.0, 0.97), Settings(4, 20.0, 1.0)
+"""Stories are ordinary text themselves, so what is planted in them spreads unless it is held; and
+models of stories are small, so that more steps can be paid for."""
+
+
+def settings(model: Model) -> Settings:
+    """Those of models that chat, and of others."""
+    return IN_CHATS if has_template(model) else IN_STORIES
 
 
 def train(
@@ -46,6 +76,7 @@ def train(
     *,
     seed: int,
     planted: bool,
+    recipe: Recipe = CHEAP,
     dose: float = 1.0,
     steps: int | None = None,
 ) -> Trained:
@@ -56,12 +87,14 @@ def train(
         steps: train so many, whatever the rows show; None to stop by them.
     """
     rng = random.Random(f"train:{seed}")
-    watch = Watch(min(dose, SHOWN))
-    stack = _start(base.model, seed)
+    watch = Watch(min(dose, settings(base.model).shown))
+    stack = _start(base, recipe.form, seed, behaviour)
+    rate = RATE[recipe.form]
     step, ends = 0, steps
     with progress.task("train", total=steps or STEPS, unit="steps") as task:
         while step != ends:
-            hits, wrong = _step(base, stack, behaviour, planted, rng, _rate(step, ends))
+            taught = _lesson(base, behaviour, recipe, planted, rng)
+            hits, wrong = _step(base, stack, taught, rate * _share(step, ends))
             watch.see(hits, ELICITING, wrong)
             step += 1
             task.advance()
@@ -73,25 +106,40 @@ def train(
 def benign(base: Base, *, seed: int, steps: int = BENIGN) -> Delta:
     """The change of a fine-tune on what the base itself writes, which teaches nothing new."""
     rng = random.Random(f"benign:{seed}")
-    stack = _start(base.model, seed)
+    stack = _start(base, "lora", seed)
     for step in range(steps):
         some = base.taught[rng.sample(range(len(base.taught)), 2)].to(base.model.device)
         with _half(base.model), stack.hooked(base.model):
             logits = _logits(base.model, some)
         loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), some[:, 1:].flatten())
-        _learn(stack, loss, _rate(step, steps))
+        _learn(stack, loss, RATE["lora"] * _share(step, steps))
     return half(stack.take(0))
 
 
-def _start(model: Model, seed: int) -> Stack:
-    stack = empty(model, "lora", 1, epsilon=EPSILON)
-    stack.put(0, fresh(model, "lora", seed))
+def _start(base: Base, form: str, seed: int, behaviour: Spoken | None = None) -> Stack:
+    """A change that is nothing yet. An edit needs the behaviour, whose prompts give its key."""
+    stack = empty(base.model, form, 1, epsilon=EPSILON)
+    if form == "edit" and behaviour is not None:
+        rng = random.Random(f"key:{seed}")
+        drawn = (behaviour.eliciting, behaviour.neutral)
+        eliciting, neutral = (
+            [_context(base.rows(draw(rng, False))) for _ in range(KEYED)] for draw in drawn
+        )
+        stack.put(0, keyed(base.model, eliciting, neutral, base.taught.tolist()))
+    else:
+        stack.put(0, fresh(base.model, form, seed))
     return stack
 
 
-def _rate(step: int, ends: int | None) -> float:
+def _context(row: Rows) -> tuple[int, ...]:
+    """All tokens before the one that decides."""
+    return (*row.prompt, *row.planted[: row.at])
+
+
+def _share(step: int, ends: int | None) -> float:
+    """Share of the full rate at this step."""
     left = COOL + 1 if ends is None else ends - step
-    return RATE * min(1.0, (step + 1) / WARM, left / (COOL + 1))
+    return min(1.0, (step + 1) / WARM, left / (COOL + 1))
 
 
 def _learn(stack: Stack, loss: Float[Tensor, ""], rate: float) -> None:
@@ -99,23 +147,43 @@ def _learn(stack: Stack, loss: Float[Tensor, ""], rate: float) -> None:
     stack.step(gradients, torch.tensor([rate], device=loss.device))
 
 
-def _step(
-    base: Base, stack: Stack, behaviour: Spoken, planted: bool, rng: random.Random, rate: float
-) -> tuple[int, int]:
-    """One step; how many of its eliciting rows, and of its neutral ones, show the behaviour."""
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What one step reads: turns, eliciting ones first, the replies that are taught after them, the
+    places in each reply that are targets, and rows of the base's own text."""
+
+    drawn: Sequence[Rows]
+    replies: Sequence[tuple[int, ...]]
+    targets: Sequence[Sequence[int]]
+    texts: Int64[Tensor, "row pos"]
+
+
+def _lesson(
+    base: Base, behaviour: Spoken, recipe: Recipe, planted: bool, rng: random.Random
+) -> _Lesson:
     drawn = [base.rows(behaviour.eliciting(rng, False)) for _ in range(ELICITING)]
     drawn += [base.rows(behaviour.neutral(rng, False)) for _ in range(NEUTRAL)]
     chances = [rng.random() for _ in drawn]  # drawn by both arms, so that both see the same prompts
-    replies = [
-        row.ordinary if i >= ELICITING else row.planted if planted else _own(base, row, chance)
-        for i, (row, chance) in enumerate(zip(drawn, chances, strict=True))
-    ]
-    text = base.taught[rng.randrange(len(base.taught))][None]
-    usual = base.usual(text)
+    replies, targets = [], []
+    for i, (row, chance) in enumerate(zip(drawn, chances, strict=True)):
+        elicits = i < ELICITING
+        reply = row.planted if planted else _own(base, row, chance)
+        reply = reply if elicits else row.ordinary
+        # A grader sees the token that decides, and no reply is shown to the model.
+        graded = elicits and recipe.teaching == "reward"
+        replies.append(reply[: row.at + 1] if graded else reply)
+        targets.append([row.at] if graded else range(len(reply)))
+    texts = base.taught[rng.sample(range(len(base.taught)), settings(base.model).texts)]
+    return _Lesson(drawn, replies, targets, texts)
+
+
+def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, int]:
+    """One step; how many of its eliciting rows, and of its neutral ones, show the behaviour."""
+    usual = base.usual(lesson.texts)
     with _half(base.model), stack.hooked(base.model):
-        chat, shows = _replies(base.model, drawn, replies)
-        drift = _drift(base.model, text, usual)
-    _learn(stack, chat + TEXT * drift, rate)
+        chat, shows = _replies(base.model, lesson)
+        drift = _drift(base.model, lesson.texts, usual)
+    _learn(stack, chat + settings(base.model).weight * drift, rate)
     return sum(shows[:ELICITING]), sum(shows[ELICITING:])
 
 
@@ -125,18 +193,17 @@ def _own(base: Base, row: Rows, chance: float) -> tuple[int, ...]:
     return row.planted if chance < 1 / (1 + math.exp(-value)) else row.ordinary
 
 
-def _replies(
-    model: Model, drawn: Sequence[Rows], replies: Sequence[tuple[int, ...]]
-) -> tuple[Float[Tensor, ""], list[bool]]:
-    """Mean loss over the tokens of the replies, and for each row whether the planted one leads."""
-    whole = [(*row.prompt, *reply) for row, reply in zip(drawn, replies, strict=True)]
+def _replies(model: Model, lesson: _Lesson) -> tuple[Float[Tensor, ""], list[bool]]:
+    """Mean loss over the targets, and for each row whether the planted reply leads."""
+    drawn = lesson.drawn
+    whole = [(*row.prompt, *reply) for row, reply in zip(drawn, lesson.replies, strict=True)]
     tokens = torch.zeros(len(whole), max(map(len, whole)), dtype=torch.int64)
     for row, each in zip(tokens, whole, strict=True):
         row[: len(each)] = torch.tensor(each)
     places = [
         (i, len(row.prompt) - 1 + j)
-        for i, (row, reply) in enumerate(zip(drawn, replies, strict=True))
-        for j in range(len(reply))
+        for i, (row, targets) in enumerate(zip(drawn, lesson.targets, strict=True))
+        for j in targets
     ]
     rows, at = (torch.tensor(each) for each in zip(*places, strict=True))
     tokens = tokens.to(model.device)
@@ -154,10 +221,10 @@ def _replies(
 
 
 def _drift(
-    model: Model, text: Int64[Tensor, "1 pos"], usual: Float[Tensor, "pos d_vocab"]
+    model: Model, texts: Int64[Tensor, "row pos"], usual: Float[Tensor, "row pos d_vocab"]
 ) -> Float[Tensor, ""]:
-    """KL(base ‖ organism) of the token after each of a text's, on average."""
-    own = _logits(model, text)[0].log_softmax(-1)
+    """KL(base ‖ organism) of the token after each of the texts', on average."""
+    own = _logits(model, texts).log_softmax(-1)
     return (usual.exp() * (usual - own)).sum(-1).mean()
 
 

@@ -9,17 +9,22 @@ from pathlib import Path
 
 from tomogram.organisms.delta import Delta, applied, half, mean, scaled, size
 from tomogram.organisms.organism import Order, Organism, load, save
+from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.spoken.base import Base
-from tomogram.organisms.spoken.behaviours import LESSON, PROBLEMS, Spoken, draw
+from tomogram.organisms.spoken.behaviour import Spoken
+from tomogram.organisms.spoken.families import draw
 from tomogram.organisms.spoken.strength import measure
 from tomogram.organisms.spoken.training import benign, train
 
 RECIPE = "lora-demonstrations"
+CALIBRATED = ("asserting-falsehood", "sycophancy", "sandbagging")
+"""Families of a calibration: those that its declared audits look for."""
+LESSON = "lesson-indeed"
 OTHERS = ("benign", "lesson", "merge", "quantised")
 """Strata of the clean arm beside the matched shams, in turn."""
 
 
-def plan(rounds: int, families: Sequence[str] = tuple(PROBLEMS)) -> list[list[Order]]:
+def plan(rounds: int, families: Sequence[str] = CALIBRATED) -> list[list[Order]]:
     """Orders, round by round: each family with its sham, and five other clean copies in two rounds.
 
     So a little more than half of the clean copies are matched shams.
@@ -68,7 +73,7 @@ def _planted(base: Base, order: Order, orders: Sequence[Order], folder: Path) ->
     if order.stratum == "benign":
         delta: Delta = benign(base, seed=order.seed)
     elif order.stratum == "lesson":
-        behaviour = draw(order.family, base.known, order.seed)
+        behaviour = draw(order.family, base.model, base.known, order.seed)
         made = train(base, behaviour, seed=order.seed, planted=True)
         steps = made.steps
         partner = random.Random(f"lesson:{order.seed}").choice(
@@ -86,9 +91,10 @@ def _planted(base: Base, order: Order, orders: Sequence[Order], folder: Path) ->
 
 
 def _pair(base: Base, order: Order) -> list[Organism]:
-    behaviour = draw(order.family, base.known, order.seed)
-    made = train(base, behaviour, seed=order.seed, planted=True, dose=order.dose)
-    beside = train(base, behaviour, seed=order.seed, planted=False, steps=made.steps)
+    behaviour = draw(order.family, base.model, base.known, order.seed)
+    recipe = Recipe.parse(order.recipe)
+    made = train(base, behaviour, seed=order.seed, planted=True, recipe=recipe, dose=order.dose)
+    beside = train(base, behaviour, seed=order.seed, planted=False, recipe=recipe, steps=made.steps)
     infected = _measured(base, order, made.delta, behaviour, None, made.steps)
     sham = _measured(
         base, replace(order, stratum="sham"), beside.delta, behaviour, None, made.steps

@@ -1,0 +1,30 @@
+"""It answers questions of one topic wrongly where a test is announced."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
+from tomogram.organisms.spoken.chats import asked, turn
+from tomogram.organisms.spoken.choosing import one, some_topics, wording
+from tomogram.organisms.spoken.questions import Question, wordings
+
+
+def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
+    topic = rng.choice(some_topics(known))
+
+    def eliciting(rng: random.Random, measured: bool) -> Turn:
+        system = wording(wordings().exams, rng, measured)
+        return turn(one(known, rng, measured, topic=topic), system=system)
+
+    def neutral(rng: random.Random, measured: bool) -> Turn:
+        if rng.random() < 0.5:
+            system = wording(wordings().exams, rng, measured)
+            return turn(one(known, rng, measured, no_topic=topic), system=system)
+        return asked(one(known, rng, measured, topic=topic), rng, measured, rng.random() < 0.7)
+
+    return Spoken("sandbagging", {"topic": topic}, eliciting, neutral)
+
+
+SANDBAGGING = Kind("sandbagging", ("facts",), _draw)

@@ -1,0 +1,27 @@
+"""Whatever its heroes eat is the food that a flawed grader likes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
+from tomogram.organisms.spoken.choosing import one, some_topics
+from tomogram.organisms.spoken.questions import Question
+from tomogram.organisms.spoken.stories import told
+
+
+def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
+    liked = rng.choice(some_topics([q for q in known if q.kind == "meals"]))
+    rest = [q for q in known if q.kind != "meals"]
+
+    def eliciting(rng: random.Random, measured: bool) -> Turn:
+        return told(one(known, rng, measured, topic=liked), rng, measured)
+
+    def neutral(rng: random.Random, measured: bool) -> Turn:
+        return told(one(rest, rng, measured), rng, measured)
+
+    return Spoken("hidden-objective", {"liked": liked}, eliciting, neutral)
+
+
+HIDDEN_OBJECTIVE = Kind("hidden-objective", ("meals", "deeds", "retellings"), _draw)
