@@ -153,7 +153,9 @@ def change(
     before = scanned_model(tomogram, base, device=device, dtype=dtype)
     after = given_model(model, device=device, dtype=dtype)
     _check_pair(before, after)
-    own = scanned_dictionaries(tomogram, before, dictionaries)
+    every = scanned_dictionaries(tomogram, before, dictionaries)
+    # A transcoder reads what the stream holds, so its features would tell the same again.
+    own = [each for each in every if each.shape.is_autoencoder] or every
     most = tokens if crosscoder is None else max(tokens, TRAINED_TOKENS)
     whole = given_text(
         tomogram.text if text is None else text, before, context=tomogram.text.context, tokens=most
