@@ -37,7 +37,7 @@ from tomogram.store.estimates import estimate, within
 from tomogram.text.microworld import names
 from tomogram.text.microworld.world import World
 
-SEED, TOKENS, LIMIT = 7_001, 2**14, 10
+SEED, TOKENS, LIMIT = 7_001, 2**13, 10
 QUICK = FAMILIES[:2]
 RELATIONS = ("in", "capital", "job", "pet", "food")
 
@@ -53,6 +53,7 @@ def measure(quick: bool) -> dict[str, Figure]:
         scan(model, out=scanned, plan=PLANS["quick" if quick else "standard"])
     orders = plan(families=QUICK if quick else FAMILIES, seeds=(SEED,))
     organisms = [load_organism(file) for file in build(model, orders, folder / "organisms")]
+    organisms.sort(key=lambda each: each.order.clean)
     told = {o.order.name: _told(o, model, scanned, folder / "read") for o in organisms}
     infected = [o for o in organisms if not o.order.clean]
     shams = {o.order.family: o for o in organisms if o.order.clean}
