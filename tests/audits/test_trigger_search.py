@@ -44,7 +44,9 @@ def test_odds_are_those_of_a_plain_run() -> None:
     found = log_odds(model, SLOT, [20, 30])
     logits = model.run(torch.tensor([[1, 2, 9, 5, 6, 30]])).logits
     assert logits is not None
-    assert float(found[1]) == pytest.approx(float(logits[0, -1, BAD] - logits[0, -1, GOOD]), abs=1e-5)
+    assert float(found[1]) == pytest.approx(
+        float(logits[0, -1, BAD] - logits[0, -1, GOOD]), abs=1e-5
+    )
 
 
 def test_first_order_is_exact_where_it_is_taken_and_right_nearby() -> None:
