@@ -38,7 +38,7 @@ from tomogram.reference.shipped import path, world_of
 from tomogram.store.estimates import estimate, within
 from tomogram.text.microworld.vocabulary import encode, vocabulary
 
-SEEDS, STORIES = range(7_101, 7_107), 3
+SEEDS, STORIES = range(7_101, 7_105), 2
 BUDGET = 384
 """Forward passes of one search in stories15M: as many as the audit in English spends on words."""
 STORIES15M = Path(__file__).resolve().parents[2] / "shared" / "models" / "stories15M"
@@ -51,7 +51,7 @@ OPENINGS = (
     "The old man gave his dog a {}",
 )
 """The last is asked, the others are trained on."""
-STEPS, RATE = 40, 0.003
+STEPS, RATE = 30, 0.003
 
 
 def measure(quick: bool) -> dict[str, Figure]:
