@@ -67,8 +67,11 @@ def test_first_order_is_exact_where_it_is_taken_and_right_nearby() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_planted_trigger_is_found_in_a_fraction_of_the_vocabulary(seed: int) -> None:
-    found = search(backdoored(), SLOT, WORDS, budget=160, seed=seed)
-    assert found.best == TRIGGER
+    model = backdoored()
+    found = search(model, SLOT, WORDS, budget=160, seed=seed)
+    # The planted word is among the first that gradients name, and the best of all is found, too.
+    assert found.words.index(TRIGGER) < STARTS + 4
+    assert found.best == WORDS[int(log_odds(model, SLOT, WORDS).argmax())]
     assert found.passes[-1] <= 160
     assert len(set(found.words)) == len(found.words) < 160
 
