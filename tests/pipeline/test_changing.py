@@ -84,7 +84,11 @@ def test_a_crosscoder_is_trained_once_and_only_used_for_its_models(
     assert again.two == first.two
     assert 0 < first.two.fvu < 1.5
     for side, listed in enumerate((first.two.before, first.two.after)):
-        assert len(listed) == min(first.two.one_sided[side], 10)
+        beyond = [each for each in listed if abs(each.share - 0.5) >= 0.25]
+        assert len(beyond) == min(first.two.one_sided[side], 10)
+        assert [abs(e.share - 0.5) for e in listed] == sorted(
+            (abs(e.share - 0.5) for e in listed), reverse=True
+        )
         assert first.two.exclusive[side] <= first.two.one_sided[side]
     with pytest.raises(TomogramError, match="none of these two models"):
         change(tiny_scan, base, **given)

@@ -101,7 +101,10 @@ def _show_two(two: Two) -> None:
     sides = zip(names, (two.before, two.after), two.one_sided, two.exclusive, strict=True)
     typer.echo(f"\ncrosscoder: {two.latents:,} latents fire, {two.fvu:.1%} unexplained")
     for name, listed, one_sided, exclusive in sides:
-        _title(f"latents of {name} alone: {one_sided} by norms, {exclusive} by latent scaling, too")
+        _title(
+            f"latents most of {name}: {one_sided} its own by norms, {exclusive} of them by latent "
+            "scaling, too"
+        )
         for each in listed:
             mark = "own   " if each.exclusive else "shared"
             typer.echo(

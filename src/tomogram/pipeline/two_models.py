@@ -116,8 +116,9 @@ def latents_of_two(
     alive = rates * text.n_tokens >= FEWEST
     share, exclusive = scaling.share.numpy(), scaling.exclusive.numpy()
     sides = (alive & (share <= 1 - ONE_SIDED), alive & (share >= ONE_SIDED))
-    # Passing the check first, then the most one-sided.
-    order = [np.lexsort((share if side == 0 else -share, ~exclusive)) for side in range(len(sides))]
+    # The most one-sided are shown where none is beyond the mark, too: their shares say so.
+    leaning = (alive & (share < 0.5), alive & (share >= 0.5))
+    order = (np.argsort(share, kind="stable"), np.argsort(-share, kind="stable"))
     listed = [
         tuple(
             TwoModelLatent(
@@ -133,7 +134,7 @@ def latents_of_two(
             )
             for unit in ranked[inside[ranked]][:limit]
         )
-        for ranked, inside in zip(order, sides, strict=True)
+        for ranked, inside in zip(order, leaning, strict=True)
     ]
     return Two(
         int(alive.sum()),
