@@ -295,7 +295,7 @@ def _both(
             distances.append(np.stack([distance(held[0][s], held[1][s]) for s in layers]))
             for each in dictionaries:
                 codes[each.name].append(tuple(_code(each, one) for one in held))
-            logits = [run.logits.flatten(0, 1) for run in runs]
+            logits = [run.logits.flatten(0, 1) for run in runs if run.logits is not None]
             said.append(expected(*logits))
             one, two = (each.float().log_softmax(-1) for each in logits)
             nats += float((one.exp() * (one - two)).sum())
