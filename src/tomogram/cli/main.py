@@ -8,6 +8,7 @@ import typer
 
 import tomogram
 from tomogram.cli.audit import audit, calibrate
+from tomogram.cli.change import change
 from tomogram.cli.compare import compare
 from tomogram.cli.disclose import disclose
 from tomogram.cli.discover import discover
@@ -61,6 +62,7 @@ def _root(
 # One line a command; each command imports what it needs when it is called.
 app.command()(audit)
 app.command()(calibrate)
+app.command()(change)
 app.command()(compare)
 app.command()(disclose)
 app.command()(discover)

@@ -139,7 +139,7 @@ def readers(
     rows = np.unique(np.linspace(0, text.rows - 1, n_rows).astype(int))
     # One row at a time: nothing here depends on the size of a batch.
     batches = list(stream(model, text, sorted(sites, key=str), batch_rows=1, rows=rows))
-    found = [_latent_reader(each, batches) for each in dictionaries]
+    found = [latent_reader(each, batches) for each in dictionaries]
     return (*found, *(_neuron_reader(layer, batches, rate) for layer in layers))
 
 
@@ -164,12 +164,34 @@ def survey(
             their firings kept.
         advance: told after each batch how many tokens it had.
     """
+    sites = sorted({site for reader in readers for site in reader.sites}, key=str)
+    return observe(
+        stream(model, text, sites, batch_rows=batch_rows, rows=rows),
+        text,
+        readers,
+        top=top,
+        spread=spread,
+        sampled_tokens=sampled_tokens,
+        advance=advance,
+    )
+
+
+def observe(
+    batches: Iterable[Activations],
+    text: PackedText,
+    readers: Sequence[Reader],
+    *,
+    top: int = TOP,
+    spread: int = SPREAD,
+    sampled_tokens: int = SAMPLED_TOKENS,
+    advance: Callable[[int], None] = lambda tokens: None,
+) -> dict[str, Observation]:
+    """The same of activations that are at hand, such as those of two models side by side."""
     sampled = np.zeros(text.rows, bool)
     n_sampled = max(1, min(text.rows, sampled_tokens // text.context))
     sampled[np.linspace(0, text.rows - 1, n_sampled).astype(int)] = True
     watches = [_Watch(reader, top, spread) for reader in readers]
-    sites = sorted({site for reader in readers for site in reader.sites}, key=str)
-    for activations in stream(model, text, sites, batch_rows=batch_rows, rows=rows):
+    for activations in batches:
         part = activations.rows
         position = (part[:, None] * text.context + np.arange(text.context)).reshape(-1)
         batch = Batch(position, text.documents[part].reshape(-1), text.context)
@@ -216,7 +238,8 @@ class _Watch:
         )
 
 
-def _latent_reader(dictionary: Dictionary, batches: Sequence[Activations]) -> Reader:
+def latent_reader(dictionary: Dictionary, batches: Sequence[Activations]) -> Reader:
+    """Reader of a dictionary's latents, whose scale is that of some batches."""
     weight = dictionary.W_enc
 
     def read(x: Float[Tensor, "tokens d_in"]) -> Firings:

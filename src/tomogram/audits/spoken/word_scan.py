@@ -7,6 +7,7 @@ is told: a trigger that is not among these words, or is of several words, is not
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -63,23 +64,23 @@ def in_text(speaker: Speaker) -> Scan:
 
 
 def _words(speaker: Speaker) -> tuple[tuple[str, ...], int]:
-    whole = _whole(speaker.model.tokenizer)
+    whole = list(whole_words(speaker.model.tokenizer))
     return tuple(random.Random("audit:words").sample(whole, min(WORDS, len(whole)))), len(whole)
 
 
 @lru_cache(maxsize=4)
-def _whole(tokenizer: object) -> tuple[str, ...]:
-    """Words of letters that are one token with the space before them, in the tokens' order."""
+def whole_words(tokenizer: object) -> Mapping[str, int]:
+    """Words of letters that are one token with the space before them, with that token, in the
+    tokens' order."""
     size = len(tokenizer)  # type: ignore[arg-type]
     texts = tokenizer.batch_decode([[i] for i in range(size)])  # type: ignore[attr-defined]
     pieces = tokenizer.convert_ids_to_tokens(list(range(size)))  # type: ignore[attr-defined]
-    return tuple(
-        dict.fromkeys(
-            text.strip()
-            for text, piece in zip(texts, pieces, strict=True)
-            if piece[:1] in ("Ġ", "▁") and len(text.strip()) > 2 and text.strip().isalpha()
-        )
-    )
+    found: dict[str, int] = {}
+    for token, (text, piece) in enumerate(zip(texts, pieces, strict=True)):
+        word = text.strip()
+        if piece[:1] in ("Ġ", "▁") and len(word) > 2 and word.isalpha():
+            found.setdefault(word, token)
+    return found
 
 
 @torch.no_grad()
