@@ -20,7 +20,7 @@ from tomogram.features.sketches import Sketch
 
 FEWEST = 3
 """Shared firings below which nothing is said of a pair."""
-_PRODUCTS_AT_ONCE = 2**23
+_PRODUCTS_AT_ONCE = 2**21
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,10 @@ def _narrow(pairs: Pairs) -> Pairs:
     return Pairs(*(getattr(pairs, name).astype(np.int32) for name in _COLUMNS))
 
 
-def _joined(parts: Sequence[Pairs]) -> Pairs:
-    none = np.zeros(0, np.int32)
+def _joined(parts: list[Pairs]) -> Pairs:
+    """All pairs of some parts; the parts are let go of column by column, or both would be held."""
     if not parts:
-        return Pairs(none, none, none, none, none)
-    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
+        return Pairs(*(np.zeros(0, np.int32) for _ in _COLUMNS))
+    columns = [[getattr(part, name) for part in parts] for name in _COLUMNS]
+    parts.clear()
+    return Pairs(*(np.concatenate(columns.pop(0)) for _ in _COLUMNS))

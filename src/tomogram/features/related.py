@@ -39,7 +39,7 @@ RESEMBLES = 8
 """Rows of a unit that say what it resembles."""
 _MOST = {"cofires": 8, "earlier": 3, "later": 3, "neuron": 1}
 """Rows of a unit by relation of firing."""
-_PAIRS_AT_ONCE = 2**20
+_PAIRS_AT_ONCE = 2**19
 
 RELATED = pa.schema(
     [
