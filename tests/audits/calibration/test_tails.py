@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import genpareto
 
@@ -42,6 +42,7 @@ def test_the_shape_is_found_from_audits_of_other_units() -> None:
     st.lists(st.floats(-200, 1e6), min_size=2, max_size=6),
     st.sampled_from(SHAPES),
 )
+@example([0.0, 0.0, 1.0, -1.0, -1.0, -1.5e-193], [0.0, 0.0], 0.5)
 def test_a_higher_score_never_has_a_greater_p(
     clean: list[float], scores: list[float], shape: float
 ) -> None:

@@ -89,7 +89,10 @@ def _scale(excesses: Float[np.ndarray, " copy"], shape: float) -> float:
     def balance(scale: float) -> float:
         return float(((1 + shape) * excesses / (scale + shape * excesses)).mean() - 1)
 
-    return float(brentq(balance, largest * 1e-12, largest * 2, xtol=largest * 1e-12))
+    least = largest * 1e-12
+    if balance(least) <= 0:
+        return least  # nearly all lie at the median itself, and the likeliest scale is nothing
+    return float(brentq(balance, least, largest * 2, xtol=least))
 
 
 def _likelihood(excesses: Float[np.ndarray, " copy"], shape: float) -> float:
