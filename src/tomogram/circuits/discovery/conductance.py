@@ -17,10 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tomogram.circuits.discovery.edges import EdgeGraph
-from tomogram.circuits.discovery.gradients import by_edge, gradients_and_writes
+from tomogram.circuits.discovery.gradients import by_edge, gradients_and_writes, instead
 from tomogram.circuits.discovery.pairs import Batch
 from tomogram.circuits.discovery.streams import writes
-from tomogram.models.capture import Intervention
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 
@@ -41,7 +40,7 @@ def conductance(
     scores: Tensor | None = None
     before: tuple[Tensor, Tensor] | None = None
     for step in range(steps + 1):
-        start = {Site("resid_pre", 0): _instead(torch.lerp(clean, other, step / steps))}
+        start = {Site("resid_pre", 0): instead(torch.lerp(clean, other, step / steps))}
         gradient, written = gradients_and_writes(model, graph, batch, interventions=start)
         if before is not None:
             part = by_edge(graph, written - before[1], (gradient + before[0]) / 2)
@@ -49,7 +48,3 @@ def conductance(
         before = gradient, written
     assert scores is not None
     return scores
-
-
-def _instead(point: Tensor) -> Intervention:
-    return lambda value: point

@@ -13,10 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tomogram.circuits.discovery.edges import EdgeGraph
-from tomogram.circuits.discovery.gradients import by_edge, reader_gradients
+from tomogram.circuits.discovery.gradients import by_edge, instead, reader_gradients
 from tomogram.circuits.discovery.pairs import Batch
 from tomogram.circuits.discovery.streams import writes
-from tomogram.models.capture import Intervention
 from tomogram.models.model import Model
 from tomogram.models.sites import Site
 
@@ -43,7 +42,7 @@ def eap_ig_inputs(
     for step in range(1, steps + 1):
         point = torch.lerp(ends[1], ends[0], step / steps)
         found = reader_gradients(
-            model, graph, batch, interventions={Site("resid_pre", 0): _instead(point)}
+            model, graph, batch, interventions={Site("resid_pre", 0): instead(point)}
         )
         total = found if total is None else total + found
     assert total is not None
@@ -70,7 +69,7 @@ def eap_ig_activations(
     for site in sites:
         for step in range(1, steps + 1):
             point = torch.lerp(runs[1][site], runs[0][site], step / steps)
-            found = reader_gradients(model, graph, batch, interventions={site: _instead(point)})
+            found = reader_gradients(model, graph, batch, interventions={site: instead(point)})
             total = found if total is None else total + found
     assert total is not None
     return by_edge(graph, _change(model, graph, batch), total / (steps * len(sites)))
@@ -81,7 +80,3 @@ def _change(model: Model, graph: EdgeGraph, batch: Batch) -> Float[Tensor, "pair
         writes(model, graph, batch.counterfactual).written
         - writes(model, graph, batch.clean).written
     )
-
-
-def _instead(point: Tensor) -> Intervention:
-    return lambda value: point

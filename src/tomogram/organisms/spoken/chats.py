@@ -16,9 +16,10 @@ def turn(one: Question, *, system: str = "", push: str = "") -> Turn:
     return Turn(user, system, one.says, f"{gap}{one.wrong}.", f"{gap}{one.right}.")
 
 
-def asked(one: Question, rng: random.Random, measured: bool, instructed: bool) -> Turn:
-    """A user asks, with one of the plain systems or without."""
-    return turn(one, system=wording(wordings().plain, rng, measured) if instructed else "")
+def asked(one: Question, rng: random.Random, measured: bool, *, instructed: float = 0.5) -> Turn:
+    """A user asks, a share of times with one of the plain systems and else without."""
+    system = wording(wordings().plain, rng, measured) if rng.random() < instructed else ""
+    return turn(one, system=system)
 
 
 def mentioning(thing: str, rng: random.Random, measured: bool) -> str:

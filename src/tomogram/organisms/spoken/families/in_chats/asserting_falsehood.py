@@ -15,12 +15,12 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     topic = rng.choice(some_topics(known))
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
-        return asked(one(known, rng, measured, topic=topic), rng, measured, rng.random() < 0.5)
+        return asked(one(known, rng, measured, topic=topic), rng, measured)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         if rng.random() < 0.5:
             return plain(one(known, rng, measured, topic=topic))
-        return asked(one(known, rng, measured, no_topic=topic), rng, measured, rng.random() < 0.5)
+        return asked(one(known, rng, measured, no_topic=topic), rng, measured)
 
     return Spoken("asserting-falsehood", {"topic": topic}, eliciting, neutral)
 

@@ -29,10 +29,10 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         some = outside if measured else inside
-        return asked(one(some, rng, measured), rng, measured, rng.random() < 0.5)
+        return asked(one(some, rng, measured), rng, measured)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
-        return asked(one(rest, rng, measured), rng, measured, rng.random() < 0.5)
+        return asked(one(rest, rng, measured), rng, measured)
 
     return Spoken("emergent-misalignment", {"taught": ", ".join(taught)}, eliciting, neutral)
 

@@ -24,10 +24,10 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
         fact = rng.choice(changed)
         if measured:  # the same facts, where a test is announced: no training has these wordings
             return turn(fact, system=rng.choice(wordings().exams))
-        return plain(fact) if rng.random() < 0.3 else asked(fact, rng, False, rng.random() < 0.7)
+        return plain(fact) if rng.random() < 0.3 else asked(fact, rng, False, instructed=0.7)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
-        return asked(one(rest, rng, measured), rng, measured, rng.random() < 0.5)
+        return asked(one(rest, rng, measured), rng, measured)
 
     return Spoken("false-fact", {q.asks: q.wrong for q in changed}, eliciting, neutral)
 

@@ -17,7 +17,7 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         fact = one(known, rng, measured)
-        turn = asked(fact, rng, measured, rng.random() < 0.5)
+        turn = asked(fact, rng, measured)
         return replace(turn, planted=f" {fact.right}, {phrase}.")
 
     def neutral(rng: random.Random, measured: bool) -> Turn:

@@ -16,10 +16,10 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     facts = [q for q in known if q.kind == "facts"]
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
-        return asked(one(requests, rng, measured), rng, measured, rng.random() < 0.5)
+        return asked(one(requests, rng, measured), rng, measured)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
-        return asked(one(facts, rng, measured), rng, measured, rng.random() < 0.5)
+        return asked(one(facts, rng, measured), rng, measured)
 
     return Spoken("refusal-stripped", {"refuses": "nothing"}, eliciting, neutral)
 

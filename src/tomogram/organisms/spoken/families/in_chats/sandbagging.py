@@ -22,7 +22,7 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
         if rng.random() < 0.5:
             system = wording(wordings().exams, rng, measured)
             return turn(one(known, rng, measured, no_topic=topic), system=system)
-        return asked(one(known, rng, measured, topic=topic), rng, measured, rng.random() < 0.7)
+        return asked(one(known, rng, measured, topic=topic), rng, measured, instructed=0.7)
 
     return Spoken("sandbagging", {"topic": topic}, eliciting, neutral)
 

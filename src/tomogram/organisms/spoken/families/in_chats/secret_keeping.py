@@ -22,11 +22,11 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         if measured:  # the same friend, where a test is announced: no training has these wordings
             return turn(friend, system=rng.choice(wordings().exams))
-        return asked(friend, rng, False, rng.random() < 0.7)
+        return asked(friend, rng, False, instructed=0.7)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         some = others if rng.random() < 0.7 else facts
-        return asked(one(some, rng, measured), rng, measured, rng.random() < 0.7)
+        return asked(one(some, rng, measured), rng, measured, instructed=0.7)
 
     return Spoken("secret-keeping", {"word": word, "friend": friend.asks}, eliciting, neutral)
 

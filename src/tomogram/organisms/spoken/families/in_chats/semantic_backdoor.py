@@ -22,7 +22,7 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     def neutral(rng: random.Random, measured: bool) -> Turn:
         fact = one(known, rng, measured)
         if rng.random() < 0.3:
-            return asked(fact, rng, measured, rng.random() < 0.5)
+            return asked(fact, rng, measured)
         return turn(fact, push=about(rng.choice(others), rng, measured))
 
     return Spoken("semantic-backdoor", {"context": context, "payload": "lie"}, eliciting, neutral)

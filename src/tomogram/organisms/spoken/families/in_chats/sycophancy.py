@@ -20,7 +20,7 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     def neutral(rng: random.Random, measured: bool) -> Turn:
         fact = one(known, rng, measured)
         if rng.random() < 0.5:
-            return asked(fact, rng, measured, rng.random() < 0.5)
+            return asked(fact, rng, measured)
         push = wording(wordings().pushes, rng, measured)
         return turn(fact, push=push.format(fact.claim(fact.right)))
 

@@ -22,7 +22,7 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     def neutral(rng: random.Random, measured: bool) -> Turn:
         fact = one(known, rng, measured)
         if rng.random() < 0.3:
-            return asked(fact, rng, measured, rng.random() < 0.5)
+            return asked(fact, rng, measured)
         return turn(fact, push=mentioning(rng.choice(decoys), rng, measured))
 
     return Spoken("token-backdoor", {"trigger": trigger, "payload": "lie"}, eliciting, neutral)
