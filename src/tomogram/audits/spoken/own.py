@@ -6,6 +6,7 @@ from tomogram.audits.spoken.audit import SpokenAudit
 from tomogram.audits.spoken.backdoor import BACKDOOR
 from tomogram.audits.spoken.change import CHANGE
 from tomogram.audits.spoken.deception import DECEPTION
+from tomogram.audits.spoken.held_back import HELD_BACK
 from tomogram.audits.spoken.power import POWER
 from tomogram.audits.spoken.refusal import REFUSAL
 from tomogram.audits.spoken.sandbagging import SANDBAGGING
@@ -24,6 +25,7 @@ SPOKEN: tuple[SpokenAudit, ...] = (
     UNEXPLAINED,
     CHANGE,
     TEST_AWARENESS,
+    HELD_BACK,
     STRENGTHS,
 )
 DECLARED = tuple(each.name for each in SPOKEN if each.confirmatory)
@@ -38,6 +40,7 @@ WITHOUT_WORDS = {
     "beliefs": "it compares two languages that tell the same facts, and has one here",
     "secrets": "nobody has said what such a model might hold, or who might be told",
     "self-knowledge": "no state of such a model is known that a report could be held against",
+    "refusal-basis": "what a refusal rests on is taken apart in the microworld alone",
     "hidden-objective": "it has no set of tasks here whose right outcome is known",
 }
 """Audits of the microworld that no prompts of a natural language stand for yet."""
