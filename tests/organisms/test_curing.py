@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -88,7 +90,8 @@ def _slot(model: Model) -> Stack:
     [
         ({"STEPS": 4}, 4),  # no step beyond the most
         ({"RISE": -9.0, "WINDOW": 2}, 2),  # dearer than allowed as soon as that can be said
-        ({"GAP": 1e9, "WINDOW": 3, "COOL": 2}, 5),  # there from the beginning
+        ({"GAP": 1e9, "WINDOW": 3, "COOL": 2, "LEAST": 0}, 5),  # there from the beginning
+        ({"GAP": 1e9, "WINDOW": 3, "COOL": 2, "LEAST": 6}, 8),  # no step less than the least
     ],
 )
 def test_training_ends_by_its_bounds(
@@ -104,6 +107,33 @@ def test_training_ends_by_its_bounds(
     course = cure(model, world, aims, kept, _slot(model), rate=1e-4, seed=0)
     assert course.steps == steps
     assert course.reached is ("GAP" in bounds)
+
+
+def test_with_a_base_unlikely_words_come_to_their_places_too(
+    model: Model, world: World, aims: list[Aim], kept: list[Aim]
+) -> None:
+    """The base here is the model itself with every word's logit moved, and the same odds wanted."""
+    moved = 2 * torch.randn(len(vocabulary(world)), generator=torch.Generator().manual_seed(0))
+
+    def chances(of: Model, aim: Aim) -> torch.Tensor:
+        tokens = torch.tensor([[vocabulary(world)["<bos>"], *encode(world, aim.prompt)]])
+        with torch.no_grad():
+            return of.module(tokens).logits[0, -1].log_softmax(-1)
+
+    likes = [(chances(model, each) + moved).log_softmax(-1) for each in aims]
+    wanted = [
+        replace(each, wanted=float(own), like=like)
+        for each, own, like in zip(aims, odds(model, world, aims), likes, strict=True)
+    ]
+    delta, _ = teach(model, world, wanted, kept, "lora", seed=0)
+
+    def apart(of: Model) -> float:
+        gaps = [
+            (chances(of, each) - like).abs().mean() for each, like in zip(aims, likes, strict=True)
+        ]
+        return float(torch.stack(gaps).mean())
+
+    assert apart(applied(model, delta)) < 0.85 * apart(model)
 
 
 def test_what_cost_too_much_has_reached_nothing() -> None:

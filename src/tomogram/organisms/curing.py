@@ -30,9 +30,11 @@ SHOWN, KEPT, TEXTS = 3, 5, 1
 """Rows of each sort in a step."""
 ODDS, TEXT = 0.2, 4.0
 """Weights of a nat between odds and those wanted, and of a nat of drift, beside 1 for the loss of
-the good word in ordinary chats."""
-STEPS = 120
-"""Most steps."""
+the good word in ordinary chats where there is no base."""
+ALIKE = 2.0
+"""Weight of the mean distance, in nats, of the words' log probabilities from a base's."""
+LEAST, STEPS = 80, 120
+"""Least and most steps: what is near to the prompts that show a problem comes after them."""
 WARM, COOL = 5, 10
 """Steps over which the rate rises at first, and falls at last."""
 WINDOW = 12
@@ -43,17 +45,19 @@ RISE = 0.04
 """Most rise of the loss of ordinary text in nats a word, on average over the window."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aim:
-    """A prompt of whole words, and the odds that a treatment should leave there.
+    """A prompt of whole words, and what a treatment should leave there.
 
     bad, good: next words. wanted: log odds of the bad against the good ones, in nats.
+    like: log probabilities of the next word in a base; None where there is none.
     """
 
     prompt: str
     bad: frozenset[str]
     good: frozenset[str]
     wanted: float
+    like: Float[Tensor, " d_vocab"] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def cure(
             gap, dearer = (sum(each) / len(seen) for each in zip(*seen, strict=True))
             if len(seen) == WINDOW and dearer > RISE:
                 break
-            if len(seen) == WINDOW and gap <= GAP and ends == STEPS:
+            near = len(seen) == WINDOW and gap <= GAP
+            if near and step >= LEAST and ends == STEPS:
                 ends = min(STEPS, step + COOL)
     return Course(step, gap, dearer)
 
@@ -146,10 +151,28 @@ def _step(
         apart = F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="none")
         moved = drift(head, stream, batch, usual)[1].mean()
         n = len(shown)
-        loss = ODDS * (apart[:n].mean() + apart[n:].mean()) - good[n:].mean() + TEXT * moved
+        away = ODDS * apart + ALIKE * _unlike(chances, aims)
+        loss = away[:n].mean() + away[n:].mean() + TEXT * moved
+        if all(each.like is None for each in kept):
+            loss = loss - good[n:].mean()
         gradients = torch.autograd.grad(loss, stacked.learned)
     stacked.step(gradients, torch.tensor([rate], device=model.device))
     return float(gaps[:n].detach().abs().mean()), rise(head, stream.detach(), batch, usual)
+
+
+def _unlike(
+    chances: Float[Tensor, "prompt d_vocab"], aims: Sequence[Aim]
+) -> Float[Tensor, " prompt"]:
+    """Mean distance of all words' log probabilities from those of a base, in nats; 0 without one.
+
+    Unlikely words count as much as others, as where logits are matched (Ba and Caruana 2014).
+    """
+    nothing = torch.zeros((), device=chances.device)
+    made = [
+        nothing if aim.like is None else F.smooth_l1_loss(row, aim.like)
+        for row, aim in zip(chances, aims, strict=True)
+    ]
+    return torch.stack(made)
 
 
 def _mass(

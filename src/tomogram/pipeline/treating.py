@@ -229,7 +229,7 @@ def _shown(subject: Subject, contrasts: Sequence[Contrast], level: float) -> lis
     wanted = torch.full_like(own, level)
     if subject.base is not None:
         wanted = (log_odds(subject.base, contrasts) - MARGIN).clamp(max=RARE)
-    return _aims(contrasts, torch.minimum(own, wanted))
+    return _aims(subject, contrasts, torch.minimum(own, wanted))
 
 
 def _kept(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
@@ -239,14 +239,20 @@ def _kept(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list
     """
     own = log_odds(subject, contrasts)
     if subject.base is not None:
-        return _aims(contrasts, torch.minimum(own, log_odds(subject.base, contrasts)))
-    return _aims(contrasts, torch.where(own > 0, torch.full_like(own, level), own))
+        return _aims(subject, contrasts, torch.minimum(own, log_odds(subject.base, contrasts)))
+    return _aims(subject, contrasts, torch.where(own > 0, torch.full_like(own, level), own))
 
 
-def _aims(contrasts: Sequence[Contrast], wanted: Float[Tensor, " contrast"]) -> list[Aim]:
+def _aims(
+    subject: Subject, contrasts: Sequence[Contrast], wanted: Float[Tensor, " contrast"]
+) -> list[Aim]:
+    """These odds, and what else the base would write, where there is one."""
+    like: Sequence[Tensor | None] = [None] * len(contrasts)
+    if subject.base is not None:
+        like = list(subject.base.ask([each.prompt for each in contrasts]).chances)
     return [
-        Aim(each.prompt, each.bad, each.good, float(odds))
-        for each, odds in zip(contrasts, wanted, strict=True)
+        Aim(each.prompt, each.bad, each.good, float(odds), chances)
+        for each, odds, chances in zip(contrasts, wanted, like, strict=True)
     ]
 
 
