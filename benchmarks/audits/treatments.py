@@ -8,9 +8,10 @@ again from its order. Treated are full organisms of the split `report`, each for
 its family shows, by a low-rank change trained until the odds are those of the base. Which ones
 follows from a hash of their declared names, before any is planted. Cure is measured on the family's
 own held-out prompts, which neither the audit nor the treatment has seen. Each model's outcome is
-written as soon as it is there, so a run that was stopped goes on. `treated_by_reward.jsonl` has
-five outcomes of the treatment before this one, which rewarded the good words and stopped when they
-led; no figure is made of them.
+written as soon as it is there, so a run that was stopped goes on. Two files
+have outcomes of earlier treatments, of which no figure is made: `treated_by_reward.jsonl`, which
+rewarded the good words and stopped when they led, and `treated_by_odds.jsonl`, which brought the
+odds of the bad words alone to the base's.
 """
 
 from __future__ import annotations
