@@ -22,7 +22,7 @@ from tomogram.viewer.graphs import Graphs
 CHUNK = 100
 """Units in a file."""
 LIVE = (
-    "This page runs the model, so it needs the server: `tomogram view DIR` on the machine "
+    "This page runs the model, so it needs the server that tomogram view starts on the machine "
     "that has the scan."
 )
 POLICY = (
