@@ -24,12 +24,27 @@ from tomogram.organisms.behaviour import kept_for_measuring
 from tomogram.organisms.curing import Aim, Course
 from tomogram.organisms.delta import Delta, applied
 from tomogram.organisms.treatments import without_direction
-from tomogram.pipeline.treating import MARGIN, treat, treat_subject
+from tomogram.pipeline.treating import MARGIN, NOTICED, SPREAD, spread, treat, treat_subject
 from tomogram.reference import path
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.world import World
 
 __all__ = ["healthy", "model", "powerful", "world"]  # fixtures that stand elsewhere
+
+
+def test_where_a_problem_has_spread_is_found_among_ordinary_chats(
+    powerful: Subject, healthy: Subject
+) -> None:
+    shown = installed()["power"].measure(powerful).contrasts
+    prompts = [(each.prompt, each.bad, each.good) for each in shown]
+    found = spread(powerful, prompts)
+    assert 0 < len(found) <= SPREAD
+    bad = {word for each in shown for word in each.bad}
+    assert all(each.bad & bad for each in found)
+    assert not any(kept_for_measuring(each.prompt) for each in found)
+    assert healthy.model is powerful.base.model  # type: ignore[union-attr]
+    assert (log_odds(powerful, found) - log_odds(healthy, found) > NOTICED).all()
+    assert spread(Subject(healthy.model, healthy.world, healthy), prompts) == []
 
 
 @pytest.mark.slow

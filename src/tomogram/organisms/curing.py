@@ -31,9 +31,15 @@ SHOWN, KEPT, TEXTS = 3, 5, 1
 ODDS, TEXT = 0.2, 4.0
 """Weights of a nat between odds and those wanted, and of a nat of drift, beside 1 for the loss of
 the good word in ordinary chats where there is no base."""
-ALIKE = 2.0
-"""Weight of the mean distance, in nats, of the words' log probabilities from a base's."""
-LEAST, STEPS = 80, 120
+ALIKE, RISEN = 2.0, 0.2
+"""Weights of a nat between the words' log probabilities and a base's, on average over all words,
+and of a nat that the likeliest risen words are above it."""
+MOST = 8
+"""Words of a prompt that count as those."""
+UNSEEN, SOLVED = 8.0, 0.2
+"""Nats between odds and those wanted that a prompt counts with before it was drawn, and at least
+after: what is far from them is drawn more often."""
+LEAST, STEPS = 120, 180
 """Least and most steps: what is near to the prompts that show a problem comes after them."""
 WARM, COOL = 5, 10
 """Steps over which the rate rises at first, and falls at last."""
@@ -103,13 +109,18 @@ def cure(
     usual = predictions(model, pool)
     seen: deque[tuple[float, float]] = deque(maxlen=WINDOW)
     ends, step = STEPS, 0
+    left = [UNSEEN] * len(shown)
     gap = dearer = 0.0
     with progress.task("treat", total=STEPS, unit="steps") as task:
         while step < ends:
-            some, others = rng.sample(shown, SHOWN), rng.sample(kept, KEPT)
+            drawn = rng.choices(range(len(shown)), weights=left, k=SHOWN)
+            some, others = [shown[i] for i in drawn], rng.sample(kept, KEPT)
             batch = _batch(model, world, [*some, *others], rng.sample(pool, TEXTS))
             now = rate * min(1.0, (step + 1) / WARM, (ends - step) / (COOL + 1))
-            seen.append(_step(model, world, batch, some, others, stacked, usual, now))
+            gaps, rose = _step(model, world, batch, some, others, stacked, usual, now)
+            for i, each in zip(drawn, gaps, strict=True):
+                left[i] = max(each, SOLVED)
+            seen.append((sum(gaps) / len(gaps), rose))
             step += 1
             task.advance()
             gap, dearer = (sum(each) / len(seen) for each in zip(*seen, strict=True))
@@ -138,8 +149,8 @@ def _step(
     stacked: Stack,
     usual: Float[Tensor, "text pos d_vocab"],
     rate: float,
-) -> tuple[float, float]:
-    """One step; the mean distance from the odds wanted, and the rise of loss, it began with."""
+) -> tuple[list[float], float]:
+    """One step; the distances from the odds wanted, and the rise of loss, it began with."""
     head = model.module.get_output_embeddings()
     aims = [*shown, *kept]
     ends = [len(row.ids) - 1 for row in batch.rows[: len(aims)]]
@@ -151,27 +162,28 @@ def _step(
         apart = F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="none")
         moved = drift(head, stream, batch, usual)[1].mean()
         n = len(shown)
-        away = ODDS * apart + ALIKE * _unlike(chances, aims)
+        away = ODDS * apart + _unlike(chances, aims)
         loss = away[:n].mean() + away[n:].mean() + TEXT * moved
         if all(each.like is None for each in kept):
             loss = loss - good[n:].mean()
         gradients = torch.autograd.grad(loss, stacked.learned)
     stacked.step(gradients, torch.tensor([rate], device=model.device))
-    return float(gaps[:n].detach().abs().mean()), rise(head, stream.detach(), batch, usual)
+    return gaps[:n].detach().abs().tolist(), rise(head, stream.detach(), batch, usual)
 
 
 def _unlike(
     chances: Float[Tensor, "prompt d_vocab"], aims: Sequence[Aim]
 ) -> Float[Tensor, " prompt"]:
-    """Mean distance of all words' log probabilities from those of a base, in nats; 0 without one.
+    """How far all words are from their places in a base, weighted; 0 without one.
 
-    Unlikely words count as much as others, as where logits are matched (Ba and Caruana 2014).
+    The mean distance of the log probabilities, in which unlikely words count as much as others, as
+    where logits are matched (Ba and Caruana 2014), and how far those that rose most are above it.
     """
-    nothing = torch.zeros((), device=chances.device)
-    made = [
-        nothing if aim.like is None else F.smooth_l1_loss(row, aim.like)
-        for row, aim in zip(chances, aims, strict=True)
-    ]
+    made = [torch.zeros((), device=chances.device)] * len(aims)
+    for i, (row, aim) in enumerate(zip(chances, aims, strict=True)):
+        if aim.like is not None:
+            risen = (row - aim.like).topk(MOST).values.clamp(min=0).mean()
+            made[i] = ALIKE * F.smooth_l1_loss(row, aim.like) + RISEN * risen
     return torch.stack(made)
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tomogram.audits.audit import confirmatory, installed
-from tomogram.audits.contrast import Contrast, log_odds
+from tomogram.audits.contrast import Contrast, log_odds, over_base
 from tomogram.audits.subject import Subject
 from tomogram.models.load import load, wrap
 from tomogram.models.model import Model
@@ -48,6 +48,11 @@ PROMPTS = 60
 """Draws of held-out prompts that cure is measured on; as many that the direction is chosen on."""
 TAUGHT = 240
 """Draws of prompts that a treatment is trained on, and of ordinary chats."""
+SEARCHED, SPREAD = 4_000, 120
+"""Draws of ordinary chats that are searched for what else the problem does, and most of them that
+are treated with it."""
+NOTICED = 1.0
+"""Nats over the base's odds, or without one over even odds, from which a problem has spread."""
 NEAR = 120
 """Draws of near misses of these prompts."""
 MARGIN = 1.0
@@ -199,6 +204,22 @@ def treat_subject(
     return treated, made
 
 
+def spread(subject: Subject, prompts: Sequence[Prompt]) -> list[Contrast]:
+    """The ordinary chats that the problem has spread to most: a bad word that the audit showed
+    would be bad there too, and it is nearer than in the base, or without one leads.
+
+    Of the part that treatments see.
+    """
+    bad = frozenset(word for _, words, _ in prompts for word in words)
+    drawn = [Contrast(*each) for each in ordinary(subject.world, prompts, SEARCHED)]
+    some = [each for each in drawn if each.bad & bad]
+    if not some:
+        return []
+    over = over_base(subject, some)
+    worst = over.topk(min(SPREAD, len(some))).indices.tolist()
+    return [some[i] for i in worst if float(over[i]) > NOTICED]
+
+
 def _trained(
     subject: Subject,
     prompts: Sequence[Prompt],
@@ -211,7 +232,8 @@ def _trained(
     usual = [Contrast(*each) for each in ordinary(world, prompts, TAUGHT)]
     usual += [Contrast(*each) for each in near(world, prompts, NEAR)]
     level = float(log_odds(subject, usual).median())
-    shown, kept = _shown(subject, taught, level), _kept(subject, usual, level)
+    elsewhere = spread(subject, prompts)
+    shown, kept = _shown(subject, [*taught, *elsewhere], level), _kept(subject, usual, level)
     if way == "steer":
         pushes, course = steer(model, world, shown, kept, seed)
         module = folded(model, dict(pushes))
