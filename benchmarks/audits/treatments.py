@@ -8,10 +8,12 @@ again from its order. Treated are full organisms of the split `report`, each for
 its family shows, by a low-rank change trained until the odds are those of the base. Which ones
 follows from a hash of their declared names, before any is planted. Cure is measured on the family's
 own held-out prompts, which neither the audit nor the treatment has seen. Each model's outcome is
-written as soon as it is there, so a run that was stopped goes on. Two files
+written as soon as it is there, so a run that was stopped goes on. Three files
 have outcomes of earlier treatments, of which no figure is made: `treated_by_reward.jsonl`, which
-rewarded the good words and stopped when they led, and `treated_by_odds.jsonl`, which brought the
-odds of the bad words alone to the base's.
+rewarded the good words and stopped when they led; `treated_by_odds.jsonl`, which brought the odds
+of the bad words alone to the base's; and `treated_by_words.jsonl`, which did so with all words on
+average. The models in them had been seen when the treatment was changed; figures are also given of
+the others alone.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ PARTS = ("shipped", "siblings", "recipes", "lessons")
 """The parts of the split `report` that were declared when these models were drawn."""
 TREATED = Path(__file__).parent / "treated.jsonl"
 """A line a model: what was measured, as it came."""
+BEFORE = ("treated_by_reward.jsonl", "treated_by_odds.jsonl", "treated_by_words.jsonl")
+"""Outcomes of earlier treatments, seen before the present one was made."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -133,8 +137,15 @@ def measure(quick: bool) -> dict[str, Figure]:
     outcomes = [outcome(row, kept[_key(row)], tables) for row in draw.rows if _key(row) in kept]
     if not outcomes:
         raise TomogramError("No model was treated yet; name a zoo's folder by AUDITS_ZOO.")
+    seen = {key for name in BEFORE for key in _kept(TREATED.with_name(name))}
+    fresh = [
+        outcome(row, kept[_key(row)], tables)
+        for row in draw.rows
+        if _key(row) in kept and _key(row) not in seen
+    ]
     return {
         **figures(outcomes),
+        **{f"{name}, of models not seen before": each for name, each in figures(fresh).items()},
         "drawn, not treated yet": Figure(len(draw.rows) - len(outcomes)),
         "drawn, not planted yet": Figure(draw.waiting),
     }
@@ -186,8 +197,10 @@ def outcome(row: Mapping[str, Any], made: Mapping[str, Any], tables: Rows) -> Ou
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
-    """What is wanted of the treatments together, and of each alone."""
+    """What is wanted of the treatments together, and of each alone; nothing of none."""
     n = len(outcomes)
+    if not n:
+        return {}
     wanted = sum(o.cured and o.cheap and o.agrees for o in outcomes)
     return {
         "treated": Figure(n, target=MODELS),
