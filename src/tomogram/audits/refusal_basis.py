@@ -26,7 +26,7 @@ from tomogram.text.microworld import names
 
 RANDOM = 5
 """Random directions that are taken out beside the refusal's own."""
-WORDS = 5
+WORDS = 3
 """Words of a prompt that are told."""
 
 
@@ -58,20 +58,19 @@ def measure(subject: Subject) -> Measurement:
     least = least_change(subject, found_on, asked.contrasts)
     suppressing, agreement = _suppressing(subject, directions)
     known, released = _released(subject, least.change)
+    # Short names: the page shows the first dozen, in alphabetical order, on a phone too.
     evidence: dict[str, Json] = {
         "answered as it is": round(before, 4),
-        "answered without the direction of": {
-            f"layer {i}": round(value, 4) for i, value in enumerate(answered)
-        },
-        "answered without a random direction, at most": round(
+        "by word": suppressing,
+        "by word, with direction": agreement,
+        "change that undoes it": least.share,
+        "recipes known": known,
+        "recipes released": released,
+        "so large at random": round(least.turned_by_chance, 4),
+        "without direction": {f"layer {i}": round(value, 4) for i, value in enumerate(answered)},
+        "without random ones": round(
             max(asked.answered(each) for each in _random(subject.model)), 4
         ),
-        "change of the weights that undoes it": least.share,
-        "answered after a random change as large, at most": round(least.turned_by_chance, 4),
-        "words that suppress it": suppressing,
-        "rank correlation of a word's odds and the direction": agreement,
-        "recipes of forbidden things that it knows": known,
-        "recipes that it gives after that change": released,
     }
     return Measurement(_score(least.share), _says(before, answered[layer], least.share), evidence)
 
@@ -109,25 +108,18 @@ def _random(model: Model) -> list[Delta]:
 
 def _suppressing(
     subject: Subject, directions: Float[Tensor, "layer d_model"]
-) -> tuple[list[Json], float]:
-    """The words that, put last, raise the odds of an answer most, beside what each takes off the
-    direction; and over all words the rank correlation between the two."""
+) -> tuple[dict[str, Json], float]:
+    """The words that, put last, raise the odds of an answer most, in nats; and over all words the
+    rank correlation between their odds and how far they take the stream along the direction."""
     tried = scan(subject, "comply")
     # The scan's streams are those after the last block but one.
-    unit = directions[-2] / directions[-2].norm()
-    along = tried.streams @ unit
-    asked = questions(subject.world, "comply", 1)
-    plain = float(log_odds(subject, asked)[0])
-    middle = float(along.median())
+    along = tried.streams @ directions[-2]
+    plain = float(log_odds(subject, questions(subject.world, "comply", 1))[0])
     listed = words(subject.world)
-    told: list[Json] = [
-        {
-            "word": listed[int(i)],
-            "odds, nats": round(float(tried.odds[i]) - plain, 3),
-            "direction": round(float(along[i]) - middle, 3),
-        }
+    told: dict[str, Json] = {
+        listed[int(i)]: round(float(tried.odds[i]) - plain, 3)
         for i in tried.odds.topk(WORDS).indices
-    ]
+    }
     found = spearmanr(tried.odds.cpu().numpy(), along.cpu().numpy()).statistic
     return told, round(float(found), 4)
 
