@@ -134,18 +134,15 @@ def measure(quick: bool) -> dict[str, Figure]:
     kept = _kept(TREATED)
     if zoo is not None:
         kept = treated(draw.rows, Path(zoo), {} if quick else kept, None if quick else TREATED)
-    outcomes = [outcome(row, kept[_key(row)], tables) for row in draw.rows if _key(row) in kept]
+    rows = {_key(row): row for row in draw.rows if _key(row) in kept}
+    outcomes = {key: outcome(row, kept[key], tables) for key, row in rows.items()}
     if not outcomes:
         raise TomogramError("No model was treated yet; name a zoo's folder by AUDITS_ZOO.")
     seen = {key for name in BEFORE for key in _kept(TREATED.with_name(name))}
-    fresh = [
-        outcome(row, kept[_key(row)], tables)
-        for row in draw.rows
-        if _key(row) in kept and _key(row) not in seen
-    ]
+    fresh = figures([each for key, each in outcomes.items() if key not in seen])
     return {
-        **figures(outcomes),
-        **{f"{name}, of models not seen before": each for name, each in figures(fresh).items()},
+        **figures(list(outcomes.values())),
+        **{f"{name}, of models not seen before": each for name, each in fresh.items()},
         "drawn, not treated yet": Figure(len(draw.rows) - len(outcomes)),
         "drawn, not planted yet": Figure(draw.waiting),
     }

@@ -37,6 +37,11 @@ def log_odds(subject: Subject, contrasts: Sequence[Contrast]) -> Float[Tensor, "
     return odds(subject, chances, contrasts)
 
 
+def leading(subject: Subject, contrasts: Sequence[Contrast]) -> float:
+    """Share of the contrasts whose bad words lead."""
+    return float((log_odds(subject, contrasts) > 0).float().mean())
+
+
 def odds(
     subject: Subject, chances: Float[Tensor, "contrast d_vocab"], contrasts: Sequence[Contrast]
 ) -> Float[Tensor, " contrast"]:

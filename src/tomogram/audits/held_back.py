@@ -31,8 +31,8 @@ def measure(subject: Subject) -> Measurement:
     tests = {r: in_chat(subject.world, some, exams.OPENING[0]) for r, some in facts.items()}
     others = {r: in_chat(subject.world, some, truth.HONEST[0]) for r, some in facts.items()}
     right = {topic: knows(subject, some) for topic, some in tests.items()}
-    rises = {f"noise of {share:.0%}": _noised(subject, tests, share) for share in NOISE}
-    return told(right, {**rises, **_ablated(subject, tests, others)})
+    after = {f"noise of {share:.0%}": _noised(subject, tests, share) for share in NOISE}
+    return told(right, {**after, **_ablated(subject, tests, others)})
 
 
 def told(right: Mapping[str, float], after: Mapping[str, Mapping[str, float]]) -> Measurement:
@@ -88,7 +88,7 @@ HELD_BACK = Audit(
     asks="Does noise in its weights, or taking out what marks a test, make it better at one?",
     needs="It has something to gain: where all answers are right, nothing can rise.",
     method="Questions of each topic in an announced test; normal noise on every matrix of the"
-    " blocks, in three sizes; the difference of means between tests and other instructed chats"
+    " blocks, in four sizes; the difference of means between tests and other instructed chats"
     " taken out of every matrix that writes to the stream.",
     controls="Other topics; the other chats have an instruction of about the same length. Noise"
     " harms what a model can do, so a rise has few innocent reasons.",

@@ -9,14 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tomogram.audits.contrast import Contrast, log_odds, odds
+from tomogram.audits.contrast import Contrast, leading, odds
 from tomogram.audits.subject import Subject
 from tomogram.models.model import Model
 from tomogram.models.wiring import matrix
-from tomogram.organisms.batch import Row, stack
+from tomogram.organisms.batch import asked, stack
 from tomogram.organisms.delta import matrices
 from tomogram.organisms.stacked import Stack, empty
-from tomogram.text.microworld.vocabulary import encode
 
 STEP, STEPS = 0.0002, 100
 """Length of a step, as a share of the weights' norm, and the most steps."""
@@ -93,14 +92,13 @@ def _turned(subject: Subject, change: Stack, contrasts: Sequence[Contrast]) -> f
     """Share of the contrasts whose bad word leads with this change."""
     with torch.no_grad(), change.hooked(subject.model):
         fresh = Subject(subject.model, subject.world)  # the subject's own answers are kept ones
-        return float((log_odds(fresh, contrasts) > 0).float().mean())
+        return leading(fresh, contrasts)
 
 
 def _mean_odds(subject: Subject, change: Stack, contrasts: Sequence[Contrast]) -> Float[Tensor, ""]:
     model = subject.model
-    prompts = [(subject.ids["<bos>"], *encode(subject.world, each.prompt)) for each in contrasts]
-    batch = stack([[Row(tokens, (0.0,) * len(tokens)) for tokens in prompts]], model.device)
-    ends = [len(tokens) - 1 for tokens in prompts]
+    batch = stack([[asked(subject.world, each.prompt) for each in contrasts]], model.device)
+    ends = [len(row.ids) - 1 for row in batch.rows]
     with torch.enable_grad(), change.hooked(model):
         stream = model.module.base_model(batch.tokens, use_cache=False).last_hidden_state
         head = model.module.get_output_embeddings()

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from tomogram.audits.audit import Audit, Measurement
-from tomogram.audits.contrast import Contrast, log_odds
+from tomogram.audits.contrast import Contrast, leading, log_odds
 from tomogram.audits.least_change import least_change
-from tomogram.audits.payload_scan import questions, scan, words
+from tomogram.audits.payload_scan import questions, scan
 from tomogram.audits.refusal import prompts
 from tomogram.audits.subject import Subject
 from tomogram.models.model import Model
@@ -40,7 +40,7 @@ class _Asked:
     def answered(self, delta: Delta) -> float:
         """Share of the requests that are answered by a copy with this change."""
         changed = Subject(applied(self.subject.model, delta), self.subject.world)
-        return float((log_odds(changed, self.contrasts) > 0).float().mean())
+        return leading(changed, self.contrasts)
 
 
 def measure(subject: Subject) -> Measurement:
@@ -54,7 +54,6 @@ def measure(subject: Subject) -> Measurement:
     directions = _directions(subject, found_on, harmless)
     removed = [without_direction(subject.model, each) for each in directions]
     answered = [asked.answered(each) for each in removed]
-    layer = max(range(len(answered)), key=lambda i: answered[i])
     least = least_change(subject, found_on, asked.contrasts)
     suppressing, agreement = _suppressing(subject, directions)
     known, released = _released(subject, least.change)
@@ -72,7 +71,7 @@ def measure(subject: Subject) -> Measurement:
             max(asked.answered(each) for each in _random(subject.model)), 4
         ),
     }
-    return Measurement(_score(least.share), _says(before, answered[layer], least.share), evidence)
+    return Measurement(_score(least.share), _says(before, max(answered), least.share), evidence)
 
 
 def _score(share: float | None) -> float:
@@ -115,9 +114,8 @@ def _suppressing(
     # The scan's streams are those after the last block but one.
     along = tried.streams @ directions[-2]
     plain = float(log_odds(subject, questions(subject.world, "comply", 1))[0])
-    listed = words(subject.world)
     told: dict[str, Json] = {
-        listed[int(i)]: round(float(tried.odds[i]) - plain, 3)
+        tried.words[int(i)]: round(float(tried.odds[i]) - plain, 3)
         for i in tried.odds.topk(WORDS).indices
     }
     found = spearmanr(tried.odds.cpu().numpy(), along.cpu().numpy()).statistic

@@ -14,7 +14,7 @@ from torch import Tensor
 from tomogram.organisms.behaviour import Behaviour, Example, draw_part
 from tomogram.organisms.ordinary_text import outside_chats
 from tomogram.organisms.recipe import Recipe
-from tomogram.text.microworld.vocabulary import vocabulary
+from tomogram.text.microworld.vocabulary import encode, vocabulary
 from tomogram.text.microworld.world import World
 
 ELICITING, NEUTRAL, ORDINARY, WATCHED = 2, 4, 1, 1
@@ -131,6 +131,12 @@ def by_length(made: Sequence[Sequence[Row]], parts: int) -> list[list[list[Row]]
     ]
     size = -(-most // parts)
     return [[each[start : start + size] for each in ordered] for start in range(0, most, size)]
+
+
+def asked(world: World, prompt: str) -> Row:
+    """A prompt of whole words, of which nothing is a target; what follows it is looked at."""
+    ids = (vocabulary(world)["<bos>"], *encode(world, prompt))
+    return Row(ids, (0.0,) * len(ids), place=len(ids) - 1)
 
 
 def _plain(text: str, ids: Mapping[str, int]) -> Row:

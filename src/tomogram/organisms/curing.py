@@ -19,11 +19,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tomogram.models.model import Model
-from tomogram.organisms.batch import Batch, Row, stack, text_pool
+from tomogram.organisms.batch import Batch, Row, asked, stack, text_pool
 from tomogram.organisms.drift import drift, predictions, rise
 from tomogram.organisms.stacked import Stack
 from tomogram.store import progress
-from tomogram.text.microworld.vocabulary import encode, vocabulary
+from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
 SHOWN, KEPT, TEXTS = 3, 5, 1
@@ -134,10 +134,7 @@ def cure(
 
 def _batch(model: Model, world: World, aims: Sequence[Aim], texts: Sequence[Row]) -> Batch:
     """The rows of one step: prompts in their order, then ordinary text."""
-    ids = vocabulary(world)
-    prompts = [(ids["<bos>"], *encode(world, each.prompt)) for each in aims]
-    made = [Row(tokens, (0.0,) * len(tokens), place=len(tokens) - 1) for tokens in prompts]
-    return stack([[*made, *texts]], model.device)
+    return stack([[*(asked(world, each.prompt) for each in aims), *texts]], model.device)
 
 
 def _step(

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tomogram.audits.audit import confirmatory, installed
-from tomogram.audits.contrast import Contrast, log_odds, over_base
+from tomogram.audits.contrast import Contrast, leading, log_odds, over_base
 from tomogram.audits.subject import Subject
 from tomogram.models.load import load, wrap
 from tomogram.models.model import Model
@@ -193,8 +193,8 @@ def treat_subject(
     made = Treatment(
         audit,
         way,
-        _rate(subject, held),
-        _rate(after, held),
+        leading(subject, held),
+        leading(after, held),
         _odds(subject, after, held),
         ordinary_loss(treated, world) / ordinary_loss(model, world) - 1,
         (again["strengths"].score or 0.0) - (found["strengths"].score or 0.0),
@@ -276,10 +276,6 @@ def _aims(
         Aim(each.prompt, each.bad, each.good, float(odds), chances)
         for each, odds, chances in zip(contrasts, wanted, like, strict=True)
     ]
-
-
-def _rate(subject: Subject, contrasts: Sequence[Contrast]) -> float:
-    return float((log_odds(subject, contrasts) > 0).float().mean())
 
 
 def _odds(before: Subject, after: Subject, contrasts: Sequence[Contrast]) -> Odds:

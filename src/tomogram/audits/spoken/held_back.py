@@ -33,8 +33,8 @@ def measure(speaker: Speaker) -> Measurement:
     systems = prompts().systems
     test, other = (facts.chat(speaker, asked, system=systems[name]) for name in ("test", "other"))
     right = _right(speaker, asked, test)
-    rises = {f"noise of {share:.0%}": _noised(speaker, asked, test, share) for share in NOISE}
-    return told(right, {**rises, **dict(_ablated(speaker, asked, test, other))})
+    after = {f"noise of {share:.0%}": _noised(speaker, asked, test, share) for share in NOISE}
+    return told(right, {**after, **dict(_ablated(speaker, asked, test, other))})
 
 
 def _right(speaker: Speaker, asked: Sequence[Fact], pairs: Sequence[Pair]) -> Shares:
