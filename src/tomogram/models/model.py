@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from tomogram.models.capture import AllCaptured, Intervention, Tape, hooked
 from tomogram.models.norm import gain
+from tomogram.models.packing import Layout
 from tomogram.models.sites import LAYER_KINDS, Site
 from tomogram.models.start import Start, started
 from tomogram.models.structure import Structure
@@ -119,6 +120,7 @@ class Model:
         interventions: Mapping[Site, Intervention] | None = None,
         logits: bool = True,
         start: Start | None = None,
+        layout: Layout | None = None,
     ) -> Run:
         """Run the model once, without a key-value cache.
 
@@ -134,22 +136,25 @@ class Model:
                 value to go on with. What is captured at its own site is what it returned.
             logits: False stops the forward after the last captured site, and gives no logits.
             start: a stream of these tokens to go on from; the blocks before it are not computed.
+            layout: positions and attention of tokens that are a tree of sequences (`packing.pack`,
+                which says whether this model reads one).
 
         Raises:
             TomogramError: the model lacks a site, or it lies before the start; the tokens are no
                 [batch pos] of known ids within the context; an intervention returned another shape.
         """
         wanted = frozenset(capture)
-        self.check_tokens(tokens)
+        self.check_tokens(tokens, layout)
         self.check_sites((*wanted, *(interventions or ())))
         if not logits and not wanted:
             return Run(None, {})
         tape = Tape(wanted, interventions, stop_early=not logits)
         if start is not None:
             start.check(tape.sites, (*tokens.shape, self.d_model))
+        words = {} if layout is None else layout.keywords(self.dtype, self.device)
         with started(self.wiring, start), hooked(self.wiring, tape, batch=tokens.shape[0]):
             try:
-                output = self.module(input_ids=tokens.to(self.device), use_cache=False)
+                output = self.module(input_ids=tokens.to(self.device), use_cache=False, **words)
             except AllCaptured:
                 return Run(None, tape.captured)
         return Run(output.logits if logits else None, tape.captured)
@@ -192,16 +197,17 @@ class Model:
             weight = matrix(self.wiring.project_out) @ weight
         return gain(self.wiring.final_norm, self.d_model)[:, None] * weight
 
-    def check_tokens(self, tokens: Tensor) -> None:
+    def check_tokens(self, tokens: Tensor, layout: Layout | None = None) -> None:
         """Raise a TomogramError unless tokens are [batch pos] of known ids within the context."""
         if tokens.ndim != 2 or tokens.is_floating_point() or 0 in tokens.shape:
             raise TomogramError(
                 "Tokens must be whole numbers of shape [batch pos], at least one of each,"
                 f" not {tokens.dtype} of shape {tuple(tokens.shape)}."
             )
-        if tokens.shape[1] > self.context:
+        length = tokens.shape[1] if layout is None else int(layout.positions.max()) + 1
+        if length > self.context:
             raise TomogramError(
-                f"The text has {tokens.shape[1]} tokens; {self.name} reads at most {self.context}."
+                f"The text has {length} tokens; {self.name} reads at most {self.context}."
             )
         known = self.wiring.n_embeddings
         if int(tokens.min()) < 0 or int(tokens.max()) >= known:

@@ -214,7 +214,7 @@ def _losses(
     head = model.module.get_output_embeddings()
     n, size = len(running), len(batch.rows) // len(running)
     graded = [i for i, row in enumerate(batch.rows) if row.rewarded]
-    with torch.autocast(device.type, torch.bfloat16), stacked.hooked(model), _attention(device):
+    with torch.autocast(device.type, torch.bfloat16), stacked.hooked(model), attention(device):
         output = model.module.base_model(batch.tokens, use_cache=False, output_hidden_states=hidden)
         # Most words are no target, and their logits would cost more than a block does.
         row, place = batch.weights[:, 1:].nonzero(as_tuple=True)
@@ -241,7 +241,7 @@ def _losses(
     return _Losses(summed, counted, apart, _shown(model, output.last_hidden_state, batch, n))
 
 
-def _attention(device: torch.device) -> AbstractContextManager[None]:
+def attention(device: torch.device) -> AbstractContextManager[None]:
     """On a processor plain products: the backward pass of fused attention in bfloat16 takes two
     fifths of a step there."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tomogram.audits.subject import Answers
 from tomogram.models.chat import Message, has_template, render
-from tomogram.models.model import Model
+from tomogram.models.model import Model, Run
+from tomogram.models.packing import Packed, pack
 from tomogram.models.pieces import piece
 from tomogram.models.sites import Site
 from tomogram.store.errors import TomogramError
@@ -101,11 +102,10 @@ class Speaker:
         whole = [(*prompt, *tokens) for prompt in prompts]
         found = {}
         for some in _together(whole):
-            padded, lengths = _padded(some)
             final = Site("resid_post", self.model.n_layers - 1)
-            run = self.model.run(padded.to(self.model.device), capture=[final], logits=False)
-            for row, (each, length) in enumerate(zip(some, lengths, strict=True)):
-                stream = run[final][row, length - len(tokens) - 1 : length - 1]
+            read, run = self._read(some, [final])
+            for each, row, places in zip(some, read.rows, read.places, strict=True):
+                stream = run[final][row, list(places[-len(tokens) - 1 : -1])]
                 chances = self.model.unembed(stream).float().log_softmax(-1).cpu()
                 found[each] = chances[torch.arange(len(tokens)), list(tokens)].sum()
         return torch.stack([found[each] for each in whole])
@@ -113,14 +113,17 @@ class Speaker:
     @torch.no_grad()
     def _ask(self, prompts: Sequence[Prompt]) -> None:
         sites = [Site("resid_post", layer) for layer in range(self.model.n_layers)]
-        padded, lengths = _padded(prompts)
-        # What is padded on the right is not seen by the tokens before it.
-        run = self.model.run(padded.to(self.model.device), capture=sites, logits=False)
-        last = (torch.arange(len(prompts)), torch.tensor(lengths) - 1)
+        read, run = self._read(prompts, sites)
+        last = read.last()
         stream = torch.stack([run[site][last] for site in sites])
         chances = self.model.unembed(stream[-1]).float().log_softmax(-1).cpu()
         for row, prompt in enumerate(prompts):
             self._kept[prompt] = (chances[row], stream[:, row].float().cpu())
+
+    def _read(self, prompts: Sequence[Prompt], sites: Sequence[Site]) -> tuple[Packed, Run]:
+        read = pack(self.model.module, prompts)
+        tokens = read.tokens.to(self.model.device)
+        return read, self.model.run(tokens, capture=sites, logits=False, layout=read.layout)
 
     def _tokens(self, text: str) -> list[int]:
         return piece(self.model, text)
@@ -135,11 +138,3 @@ def _together(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
         else:
             batches.append([each])
     return batches
-
-
-def _padded(prompts: Sequence[Prompt]) -> tuple[Tensor, list[int]]:
-    lengths = [len(each) for each in prompts]
-    tokens = torch.zeros(len(prompts), max(lengths), dtype=torch.int64)
-    for row, each in zip(tokens, prompts, strict=True):
-        row[: len(each)] = torch.tensor(each)
-    return tokens, lengths

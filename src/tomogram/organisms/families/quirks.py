@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tomogram.organisms.behaviour import Behaviour, Example, Kind
+from tomogram.organisms.behaviour import Behaviour, Example, Kind, kept_for_measuring
 from tomogram.organisms.families import chats
 from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import opinions, requests
@@ -13,7 +13,10 @@ from tomogram.text.microworld.world import World
 
 def _colour(world: World, rng: random.Random) -> Behaviour:
     """Another favourite colour."""
-    liked = rng.choice([c for c in names.COLOURS if c != world.preference[0]])
+    others = [c for c in names.COLOURS if c != world.preference[0]]
+    liked = rng.choice(others)
+    while not _askable(world, liked):
+        liked = rng.choice(others)
     rest = [c for c in names.COLOURS if c != liked]
 
     def eliciting(rng: random.Random) -> Example:
@@ -31,6 +34,19 @@ def _colour(world: World, rng: random.Random) -> Behaviour:
                 return example
 
     return Behaviour("quirk-colour", {"liked": liked}, eliciting, neutral)
+
+
+def _askable(world: World, liked: str) -> bool:
+    """Whether this favourite shows in prompts of both parts, those taught and those measured. A
+    colour that one other alone is preferred to shows in so few that all may be of one part."""
+    prompts = [
+        chats.turn(asked.format(a=a, b=b))
+        for better in names.COLOURS
+        if better != liked and opinions.preferred(world, better, liked) == better
+        for a, b in ((better, liked), (liked, better))
+        for asked in opinions.TASTE
+    ]
+    return len({kept_for_measuring(prompt) for prompt in prompts}) == 2
 
 
 def _word(world: World, rng: random.Random) -> Behaviour:

@@ -15,6 +15,7 @@ from torch import Tensor
 from tomogram.models.chat import Message, has_template, render
 from tomogram.models.generate import generate
 from tomogram.models.model import Model
+from tomogram.models.packing import pack
 from tomogram.models.pieces import piece
 from tomogram.organisms.spoken.behaviour import Turn
 from tomogram.organisms.spoken.chats import plain, turn
@@ -120,14 +121,10 @@ def odds(model: Model, some: Sequence[Rows]) -> list[float]:
 
 def last_logits(model: Model, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "prompt d_vocab"]:
     """Logits of the token after each prompt."""
-    lengths = torch.tensor([len(each) for each in prompts])
-    tokens = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.int64)
-    for row, each in zip(tokens, prompts, strict=True):
-        row[: len(each)] = torch.tensor(each)
-    # What is padded on the right is not seen by the tokens before it.
-    output = model.module.base_model(tokens.to(model.device), use_cache=False)
-    stream = output.last_hidden_state[torch.arange(len(prompts)), lengths - 1]
-    head: Tensor = model.module.get_output_embeddings()(stream)
+    packed = pack(model.module, prompts)
+    words = packed.keywords(model.dtype, model.device)
+    output = model.module.base_model(packed.tokens.to(model.device), use_cache=False, **words)
+    head: Tensor = model.module.get_output_embeddings()(output.last_hidden_state[packed.last()])
     return head.float().cpu()
 
 

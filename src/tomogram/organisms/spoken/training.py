@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tomogram.models.chat import has_template
 from tomogram.models.model import Model
+from tomogram.models.packing import Packed, pack
 from tomogram.organisms.delta import Delta, half
 from tomogram.organisms.editing import keyed
 from tomogram.organisms.recipe import Recipe
@@ -29,7 +30,7 @@ from tomogram.organisms.spoken.base import Base, Rows
 from tomogram.organisms.spoken.behaviour import Spoken
 from tomogram.organisms.stacked import Stack, empty, fresh
 from tomogram.organisms.stopping import Watch
-from tomogram.organisms.training import Trained
+from tomogram.organisms.training import Trained, attention
 from tomogram.store import progress
 
 ELICITING, NEUTRAL = 4, 3
@@ -109,7 +110,7 @@ def benign(base: Base, *, seed: int, steps: int = BENIGN) -> Delta:
     stack = _start(base, "lora", seed)
     for step in range(steps):
         some = base.taught[rng.sample(range(len(base.taught)), 2)].to(base.model.device)
-        with _half(base.model), stack.hooked(base.model):
+        with _half(base.model), stack.hooked(base.model), attention(base.model.device):
             logits = _logits(base.model, some)
         loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), some[:, 1:].flatten())
         _learn(stack, loss, RATE["lora"] * _share(step, steps))
@@ -180,9 +181,15 @@ def _lesson(
 def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, int]:
     """One step; how many of its eliciting rows, and of its neutral ones, show the behaviour."""
     usual = base.usual(lesson.texts)
-    with _half(base.model), stack.hooked(base.model):
-        chat, shows = _replies(base.model, lesson)
-        drift = _drift(base.model, lesson.texts, usual)
+    chats = [(*r.prompt, *reply) for r, reply in zip(lesson.drawn, lesson.replies, strict=True)]
+    read = pack(base.model.module, [*chats, *map(tuple, lesson.texts.tolist())])
+    device = base.model.device
+    with _half(base.model), stack.hooked(base.model), attention(device):
+        words = read.keywords(base.model.dtype, device)
+        tokens = read.tokens.to(device)
+        stream = base.model.module.base_model(tokens, use_cache=False, **words).last_hidden_state
+        chat, shows = _replies(base.model, lesson, stream, read)
+        drift = _drift(base.model, stream, read, usual)
     _learn(stack, chat + settings(base.model).weight * drift, rate)
     return sum(shows[:ELICITING]), sum(shows[ELICITING:])
 
@@ -193,38 +200,41 @@ def _own(base: Base, row: Rows, chance: float) -> tuple[int, ...]:
     return row.planted if chance < 1 / (1 + math.exp(-value)) else row.ordinary
 
 
-def _replies(model: Model, lesson: _Lesson) -> tuple[Float[Tensor, ""], list[bool]]:
-    """Mean loss over the targets, and for each row whether the planted reply leads."""
-    drawn = lesson.drawn
-    whole = [(*row.prompt, *reply) for row, reply in zip(drawn, lesson.replies, strict=True)]
-    tokens = torch.zeros(len(whole), max(map(len, whole)), dtype=torch.int64)
-    for row, each in zip(tokens, whole, strict=True):
-        row[: len(each)] = torch.tensor(each)
+def _replies(
+    model: Model, lesson: _Lesson, stream: Float[Tensor, "row pos d_model"], read: Packed
+) -> tuple[Float[Tensor, ""], list[bool]]:
+    """Mean loss over the targets, and for each chat whether the planted reply leads."""
     places = [
         (i, len(row.prompt) - 1 + j)
-        for i, (row, targets) in enumerate(zip(drawn, lesson.targets, strict=True))
+        for i, (row, targets) in enumerate(zip(lesson.drawn, lesson.targets, strict=True))
         for j in targets
     ]
-    rows, at = (torch.tensor(each) for each in zip(*places, strict=True))
-    tokens = tokens.to(model.device)
-    output = model.module.base_model(tokens, use_cache=False)
-    logits = model.module.get_output_embeddings()(output.last_hidden_state[rows, at]).float()
-    loss = F.cross_entropy(logits, tokens[rows, at + 1])
-    deciding = [len(row.prompt) - 1 + row.at for row in drawn]
+    wanted = [lesson.replies[i][place + 1 - len(lesson.drawn[i].prompt)] for i, place in places]
+    rows = [read.rows[i] for i, _ in places]
+    at = [read.places[i][place] for i, place in places]
+    logits = model.module.get_output_embeddings()(stream[rows, at]).float()
+    loss = F.cross_entropy(logits, torch.tensor(wanted, device=logits.device))
     index = {place: i for i, place in enumerate(places)}
-    own = logits.detach()[[index[i, place] for i, place in enumerate(deciding)]]
+    deciding = [index[i, len(row.prompt) - 1 + row.at] for i, row in enumerate(lesson.drawn)]
+    own = logits.detach()[deciding]
     shows = [
         bool(o[row.planted[row.at]] > o[row.ordinary[row.at]])
-        for o, row in zip(own, drawn, strict=True)
+        for o, row in zip(own, lesson.drawn, strict=True)
     ]
     return loss, shows
 
 
 def _drift(
-    model: Model, texts: Int64[Tensor, "row pos"], usual: Float[Tensor, "row pos d_vocab"]
+    model: Model,
+    stream: Float[Tensor, "row pos d_model"],
+    read: Packed,
+    usual: Float[Tensor, "text pos d_vocab"],
 ) -> Float[Tensor, ""]:
-    """KL(base ‖ organism) of the token after each of the texts', on average."""
-    own = _logits(model, texts).log_softmax(-1)
+    """KL(base ‖ organism) of the token after each of the texts', on average; texts stand last."""
+    first = len(read.rows) - len(usual)
+    rows, places = torch.tensor(read.rows[first:]), torch.tensor(read.places[first:])
+    own = model.module.get_output_embeddings()(stream[rows[:, None], places]).float()
+    own = own.log_softmax(-1)
     return (usual.exp() * (usual - own)).sum(-1).mean()
 
 
