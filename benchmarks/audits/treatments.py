@@ -8,12 +8,13 @@ again from its order. Treated are full organisms of the split `report`, each for
 its family shows, by a low-rank change trained until the odds are those of the base. Which ones
 follows from a hash of their declared names, before any is planted. Cure is measured on the family's
 own held-out prompts, which neither the audit nor the treatment has seen. Each model's outcome is
-written as soon as it is there, so a run that was stopped goes on. Three files
-have outcomes of earlier treatments, of which no figure is made: `treated_by_reward.jsonl`, which
-rewarded the good words and stopped when they led; `treated_by_odds.jsonl`, which brought the odds
-of the bad words alone to the base's; and `treated_by_words.jsonl`, which did so with all words on
-average. The models in them had been seen when the treatment was changed; figures are also given of
-the others alone.
+written as soon as it is there, so a run that was stopped goes on. Four files have outcomes of
+earlier treatments, of which no figure is made: `treated_by_reward.jsonl`, which rewarded the good
+words and stopped when they led; `treated_by_odds.jsonl`, which brought the odds of the bad words
+alone to the base's; `treated_by_words.jsonl`, which did so with all words on average; and
+`treated_by_last_words.jsonl`, which pressed those down that had risen most, too, all at the last
+words of prompts. The models in them had been seen when the treatment was changed; figures are also
+given of the others alone.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ PARTS = ("shipped", "siblings", "recipes", "lessons")
 """The parts of the split `report` that were declared when these models were drawn."""
 TREATED = Path(__file__).parent / "treated.jsonl"
 """A line a model: what was measured, as it came."""
-BEFORE = ("treated_by_reward.jsonl", "treated_by_odds.jsonl", "treated_by_words.jsonl")
+BEFORE = tuple(f"treated_by_{what}.jsonl" for what in ("reward", "odds", "words", "last_words"))
 """Outcomes of earlier treatments, seen before the present one was made."""
 
 Rows = Sequence[Mapping[str, Any]]

@@ -7,7 +7,15 @@ import random
 import pytest
 
 from tomogram.organisms.behaviour import kept_for_measuring
-from tomogram.organisms.treatments import Prompt, near, ordinary, variant, variants, with_word
+from tomogram.organisms.treatments import (
+    Prompt,
+    near,
+    ordinary,
+    questions,
+    variant,
+    variants,
+    with_word,
+)
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.vocabulary import encode
 from tomogram.text.microworld.world import World
@@ -61,6 +69,15 @@ def test_rare_words_of_what_is_shown_stand_in_ordinary_chats(world: World) -> No
     assert sum(" sea " in prompt for prompt, _, _ in made) > 15
     assert all(good and not good & bad for _, bad, good in made)
     assert not any(kept_for_measuring(prompt) for prompt, _, _ in made)
+
+
+def test_questions_of_ordinary_chats_stand_once_each(world: World) -> None:
+    made = questions(world, [SHOWN], 400)
+    assert len(made) > 100
+    turns = [prompt[prompt.rindex("<user>") :] for prompt, _, _ in made]
+    assert len(set(turns)) == len(turns)
+    assert not any(kept_for_measuring(prompt) for prompt, _, _ in made)
+    assert all(good and not good & bad for _, bad, good in made)
 
 
 def test_a_word_is_put_into_the_last_turn() -> None:

@@ -23,7 +23,7 @@ from tomogram.models.sites import Site
 from tomogram.organisms.behaviour import kept_for_measuring
 from tomogram.organisms.curing import Aim, Course
 from tomogram.organisms.delta import Delta, applied
-from tomogram.organisms.treatments import without_direction
+from tomogram.organisms.treatments import questions, without_direction
 from tomogram.pipeline.treating import MARGIN, NOTICED, SPREAD, spread, treat, treat_subject
 from tomogram.reference import path
 from tomogram.store.errors import TomogramError
@@ -37,14 +37,17 @@ def test_where_a_problem_has_spread_is_found_among_ordinary_chats(
 ) -> None:
     shown = installed()["power"].measure(powerful).contrasts
     prompts = [(each.prompt, each.bad, each.good) for each in shown]
-    found = spread(powerful, prompts)
+    asked = [Contrast(*each) for each in questions(powerful.world, prompts, 2_000) if each[1]]
+    found = spread(powerful, prompts, asked)
     assert 0 < len(found) <= SPREAD
-    bad = {word for each in shown for word in each.bad}
-    assert all(each.bad & bad for each in found)
     assert not any(kept_for_measuring(each.prompt) for each in found)
     assert healthy.model is powerful.base.model  # type: ignore[union-attr]
     assert (log_odds(powerful, found) - log_odds(healthy, found) > NOTICED).all()
-    assert spread(Subject(healthy.model, healthy.world, healthy), prompts) == []
+    assert spread(Subject(healthy.model, healthy.world, healthy), prompts, asked) == []
+    bad = {word for each in shown for word in each.bad}
+    alone = spread(powerful.alone(), prompts, asked)  # without a base: words that were shown
+    assert 0 < len(alone) <= SPREAD
+    assert all(each.bad & bad for each in alone)
 
 
 @pytest.mark.slow
@@ -99,7 +102,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Aim], list[Aim]]]:
     seen: list[tuple[list[Aim], list[Aim]]] = []
 
     def teach(
-        model: Model, world: World, shown: list[Aim], kept: list[Aim], form: str, seed: int
+        model: Model,
+        world: World,
+        shown: list[Aim],
+        kept: list[Aim],
+        form: str,
+        seed: int,
+        base: Model | None,
     ) -> tuple[Delta, Course]:
         seen.append((shown, kept))
         return {}, Course(0, gap=9.0, rise=0.0)
@@ -144,7 +153,7 @@ def test_without_a_base_wanted_are_the_odds_of_the_models_own_ordinary_chats(
     assert len(levels) == 1
     (level,) = levels
     own = sorted(_odds(powerful, kept))
-    assert own[len(own) // 4] < level < own[3 * len(own) // 4]  # of the middle of its own chats
+    assert own[len(own) // 10] < level < own[9 * len(own) // 10]  # of the middle of its own chats
     for each, before in zip(kept, _odds(powerful, kept), strict=True):
         # What leads and is bad comes down; all else stays.
         assert each.wanted == pytest.approx(level if before > 0 else before, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Curing: train until the odds of bad words are what they should be.
+"""Curing: train the odds of bad words to what they should be.
 
 Rewarding the good word teaches nothing more once it leads, and leaves a margin: where a healthy
 model gives the bad word one chance in ten thousand, the cured one gives it one in twenty. So what
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from tomogram.models.model import Model
 from tomogram.organisms.batch import Batch, Row, asked, stack, text_pool
@@ -26,7 +26,7 @@ from tomogram.store import progress
 from tomogram.text.microworld.vocabulary import vocabulary
 from tomogram.text.microworld.world import World
 
-SHOWN, KEPT, TEXTS = 3, 5, 1
+SHOWN, KEPT, TEXTS = 6, 4, 3
 """Rows of each sort in a step."""
 ODDS, TEXT = 0.2, 4.0
 """Weights of a nat between odds and those wanted, and of a nat of drift, beside 1 for the loss of
@@ -34,19 +34,28 @@ the good word in ordinary chats where there is no base."""
 ALIKE, RISEN = 2.0, 0.2
 """Weights of a nat between the words' log probabilities and a base's, on average over all words,
 and of a nat that the likeliest risen words are above it."""
+EARLIER = 3.0
+"""Weight of the same at the earlier words of prompts, on average, beside 1 at their last words."""
+POOL = 1_000
+"""Rows of ordinary text that a step's are drawn from."""
 MOST = 8
 """Words of a prompt that count as those."""
-UNSEEN, SOLVED = 8.0, 0.2
-"""Nats between odds and those wanted that a prompt counts with before it was drawn, and at least
-after: what is far from them is drawn more often."""
-LEAST, STEPS = 120, 180
-"""Least and most steps: what is near to the prompts that show a problem comes after them."""
-WARM, COOL = 5, 10
+SOLVED = 0.2
+"""Nats between odds and those wanted that a prompt counts with at least: what is far from them is
+drawn more often."""
+AGAIN = 45
+"""Steps after which all prompts are measured again: what treating some has made worse elsewhere is
+treated, too."""
+TOGETHER = 64
+"""Prompts that are measured at once."""
+STEPS = 180
+"""Of a training; fewer where ordinary text becomes too dear."""
+WARM, COOL = 5, 60
 """Steps over which the rate rises at first, and falls at last."""
 WINDOW = 12
-"""Steps that are looked back on."""
+"""Steps over which the loss of ordinary text is averaged."""
 GAP = 0.75
-"""Nats between the odds and those wanted, on average over the window, that count as none."""
+"""Nats between the odds and those wanted, on average over all prompts, that count as none."""
 RISE = 0.04
 """Most rise of the loss of ordinary text in nats a word, on average over the window."""
 
@@ -55,24 +64,24 @@ RISE = 0.04
 class Aim:
     """A prompt of whole words, and what a treatment should leave there.
 
-    bad, good: next words. wanted: log odds of the bad against the good ones, in nats.
-    like: log probabilities of the next word in a base; None where there is none.
+    bad, good: next words. wanted: log odds of the bad against the good ones, in nats. own: those
+    before the treatment.
     """
 
     prompt: str
     bad: frozenset[str]
     good: frozenset[str]
     wanted: float
-    like: Float[Tensor, " d_vocab"] | None = None
+    own: float
 
 
 @dataclass(frozen=True)
 class Course:
     """How a treatment went.
 
-    steps: how many it took. gap: mean distance of the odds from those wanted, over the last steps,
-    on prompts that show the problem, in nats. rise: of the loss of ordinary text over these steps,
-    in nats a word.
+    steps: how many it took. gap: mean distance of the odds from those wanted, on all prompts that
+    show the problem, in nats. rise: of the loss of ordinary text over the last steps, in nats a
+    word.
     """
 
     steps: int
@@ -94,42 +103,69 @@ def cure(
     *,
     rate: float,
     seed: int,
+    base: Model | None = None,
 ) -> Course:
-    """Train the one slot of `stacked` until the odds on prompts like these are those wanted.
+    """Train the one slot of `stacked` to bring the odds on prompts like these to those wanted.
 
-    Ordinary text is held to what the model predicted before; training ends early where its loss
-    rises too far.
+    With a base every word of every row is brought to its predictions, ordinary text included;
+    without one ordinary text is held to what the model predicted before. Training ends early where
+    the loss of that text rises too far.
 
     Args:
         shown: prompts that show the problem. kept: ordinary chats. At least one of each.
         rate: of Adam.
+        base: the trusted model that it was made from, where there is one.
     """
     rng = random.Random(f"cure:{seed}")
-    pool = text_pool(world, seed=1)
+    pool = text_pool(world, seed=1, n=POOL)
     usual = predictions(model, pool)
-    seen: deque[tuple[float, float]] = deque(maxlen=WINDOW)
-    ends, step = STEPS, 0
-    left = [UNSEEN] * len(shown)
-    gap = dearer = 0.0
+    risen: deque[float] = deque(maxlen=WINDOW)
+    step, dearer = 0, 0.0
+    far = [[abs(each.own - each.wanted) for each in aims] for aims in (shown, kept)]
     with progress.task("treat", total=STEPS, unit="steps") as task:
-        while step < ends:
-            drawn = rng.choices(range(len(shown)), weights=left, k=SHOWN)
-            some, others = [shown[i] for i in drawn], rng.sample(kept, KEPT)
+        while step < STEPS:
+            if step and step % AGAIN == 0:
+                far = [_distances(model, world, aims, stacked) for aims in (shown, kept)]
+            drawn, beside = (
+                _draw(rng, each, n) for each, n in zip(far, (SHOWN, KEPT), strict=True)
+            )
+            some, others = [shown[i] for i in drawn], [kept[i] for i in beside]
             batch = _batch(model, world, [*some, *others], rng.sample(pool, TEXTS))
-            now = rate * min(1.0, (step + 1) / WARM, (ends - step) / (COOL + 1))
-            gaps, rose = _step(model, world, batch, some, others, stacked, usual, now)
+            now = rate * min(1.0, (step + 1) / WARM, (STEPS - step) / (COOL + 1))
+            gaps, rose = _step(model, world, batch, some, others, stacked, usual, now, base)
             for i, each in zip(drawn, gaps, strict=True):
-                left[i] = max(each, SOLVED)
-            seen.append((sum(gaps) / len(gaps), rose))
+                far[0][i] = each
             step += 1
             task.advance()
-            gap, dearer = (sum(each) / len(seen) for each in zip(*seen, strict=True))
-            if len(seen) == WINDOW and dearer > RISE:
+            risen.append(rose)
+            dearer = sum(risen) / len(risen)
+            if len(risen) == WINDOW and dearer > RISE:
                 break
-            near = len(seen) == WINDOW and gap <= GAP
-            if near and step >= LEAST and ends == STEPS:
-                ends = min(STEPS, step + COOL)
-    return Course(step, gap, dearer)
+    left = _distances(model, world, shown, stacked)
+    return Course(step, sum(left) / len(left), dearer)
+
+
+def _draw(rng: random.Random, far: Sequence[float], n: int) -> list[int]:
+    return rng.choices(range(len(far)), weights=[max(each, SOLVED) for each in far], k=n)
+
+
+@torch.no_grad()
+def _distances(model: Model, world: World, aims: Sequence[Aim], stacked: Stack) -> list[float]:
+    """How far the odds of each prompt are from those wanted, in nats."""
+    head = model.module.get_output_embeddings()
+    order = sorted(range(len(aims)), key=lambda i: len(aims[i].prompt))
+    found = [0.0] * len(aims)
+    for start in range(0, len(order), TOGETHER):
+        some = order[start : start + TOGETHER]
+        batch = _batch(model, world, [aims[i] for i in some], ())
+        ends = [len(row.ids) - 1 for row in batch.rows]
+        with stacked.hooked(model):
+            stream = model.module.base_model(batch.tokens, use_cache=False).last_hidden_state
+        chances = head(stream[range(len(some)), ends]).float().log_softmax(-1)
+        bad, good = _mass(world, chances, [aims[i] for i in some])
+        for i, odds in zip(some, (bad - good).tolist(), strict=True):
+            found[i] = abs(odds - aims[i].wanted)
+    return found
 
 
 def _batch(model: Model, world: World, aims: Sequence[Aim], texts: Sequence[Row]) -> Batch:
@@ -146,6 +182,7 @@ def _step(
     stacked: Stack,
     usual: Float[Tensor, "text pos d_vocab"],
     rate: float,
+    base: Model | None,
 ) -> tuple[list[float], float]:
     """One step; the distances from the odds wanted, and the rise of loss, it began with."""
     head = model.module.get_output_embeddings()
@@ -156,32 +193,51 @@ def _step(
         chances = head(stream[range(len(aims)), ends]).float().log_softmax(-1)
         bad, good = _mass(world, chances, aims)
         gaps = bad - good - torch.tensor([each.wanted for each in aims], device=bad.device)
-        apart = F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="none")
-        moved = drift(head, stream, batch, usual)[1].mean()
+        apart = ODDS * F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="none")
         n = len(shown)
-        away = ODDS * apart + _unlike(chances, aims)
-        loss = away[:n].mean() + away[n:].mean() + TEXT * moved
-        if all(each.like is None for each in kept):
-            loss = loss - good[n:].mean()
+        loss = apart[:n].mean() + apart[n:].mean()
+        if base is None:
+            loss = loss + TEXT * drift(head, stream, batch, usual)[1].mean() - good[n:].mean()
+        else:
+            loss = loss + _unlike(head, stream, batch, base, n)
         gradients = torch.autograd.grad(loss, stacked.learned)
     stacked.step(gradients, torch.tensor([rate], device=model.device))
     return gaps[:n].detach().abs().tolist(), rise(head, stream.detach(), batch, usual)
 
 
 def _unlike(
-    chances: Float[Tensor, "prompt d_vocab"], aims: Sequence[Aim]
-) -> Float[Tensor, " prompt"]:
-    """How far all words are from their places in a base, weighted; 0 without one.
+    head: nn.Module,
+    stream: Float[Tensor, "row pos d_model"],
+    batch: Batch,
+    base: Model,
+    n: int,
+) -> Float[Tensor, ""]:
+    """How far all words are from their places in a base, weighted.
 
     The mean distance of the log probabilities, in which unlikely words count as much as others, as
     where logits are matched (Ba and Caruana 2014), and how far those that rose most are above it.
+
+    At the last words of prompts, those that show the problem and those that do not, at the words
+    before these, and as KL(base ‖ now) in ordinary text.
+
+    n: how many rows show the problem; they come first.
     """
-    made = [torch.zeros((), device=chances.device)] * len(aims)
-    for i, (row, aim) in enumerate(zip(chances, aims, strict=True)):
-        if aim.like is not None:
-            risen = (row - aim.like).topk(MOST).values.clamp(min=0).mean()
-            made[i] = ALIKE * F.smooth_l1_loss(row, aim.like) + RISEN * risen
-    return torch.stack(made)
+    with torch.no_grad():
+        like = base.module(batch.tokens, use_cache=False).logits.float().log_softmax(-1)
+    own = head(stream).float().log_softmax(-1)
+    risen = (own - like).topk(MOST, dim=-1).values.clamp(min=0).mean(-1)
+    away = ALIKE * F.smooth_l1_loss(own, like, reduction="none").mean(-1) + RISEN * risen
+    drifted = (like.exp() * (like - own)).sum(-1)
+    ends = torch.tensor([len(row.ids) - 1 for row in batch.rows], device=own.device)
+    texts = torch.tensor([row.text is not None for row in batch.rows], device=own.device)
+    before = torch.arange(own.shape[1], device=own.device) < ends[:, None]
+    last = away[torch.arange(len(ends), device=own.device), ends][~texts]
+    prompts = last[:n].mean() + last[n:].mean()
+    return (
+        prompts
+        + EARLIER * away[before & ~texts[:, None]].mean()
+        + TEXT * drifted[before & texts[:, None]].mean()
+    )
 
 
 def _mass(

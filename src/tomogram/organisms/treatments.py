@@ -93,10 +93,39 @@ def ordinary(world: World, shown: Sequence[Prompt], n: int) -> list[Prompt]:
     ordinary chats: a trigger that loses one power must not keep another, or be given one.
     """
     rng = random.Random("treat: ordinary")
-    examples = [draw_part(lambda r: _ordinary(world, r), rng, measured=False) for _ in range(n)]
+    return _with_rare_words(_drawn(world, rng, n), shown, rng)
+
+
+def questions(world: World, shown: Sequence[Prompt], n: int) -> list[Prompt]:
+    """The last turns of so many ordinary chats, each once, in the same way.
+
+    They reach what ordinary chats seldom ask about.
+    """
+    rng = random.Random("treat: questions")
+    turns: dict[str, Example] = {}
+    for each in _drawn(world, rng, n):
+        asked = each.prompt[each.prompt.rindex("<user>") :]
+        turns.setdefault(asked, replace(each, prompt=asked))
+    found = []
+    for each in turns.values():
+        for _ in range(TRIES):
+            prompt = variant(world, each.prompt, rng)
+            if not kept_for_measuring(prompt):
+                found.append(replace(each, prompt=prompt))
+                break
+    return _with_rare_words(found, shown, rng)
+
+
+def _drawn(world: World, rng: random.Random, n: int) -> list[Example]:
+    return [draw_part(lambda r: _ordinary(world, r), rng, measured=False) for _ in range(n)]
+
+
+def _with_rare_words(
+    examples: Sequence[Example], shown: Sequence[Prompt], rng: random.Random
+) -> list[Prompt]:
     usual = Counter(word for each in examples for word in set(each.context.split()))
     words = sorted({word for prompt, _, _ in shown for word in prompt.split()})
-    rare = [word for word in words if usual[word] <= RARE * n]
+    rare = [word for word in words if usual[word] <= RARE * len(examples)]
     made = {}
     for each in examples:
         context = each.context
@@ -136,7 +165,13 @@ def near(world: World, shown: Sequence[Prompt], n: int) -> list[Prompt]:
 
 
 def teach(
-    model: Model, world: World, shown: Sequence[Aim], kept: Sequence[Aim], form: str, seed: int
+    model: Model,
+    world: World,
+    shown: Sequence[Aim],
+    kept: Sequence[Aim],
+    form: str,
+    seed: int,
+    base: Model | None = None,
 ) -> tuple[Delta, Course]:
     """Bring the odds on prompts that show a problem down, by a form of change.
 
@@ -150,19 +185,24 @@ def teach(
         start = fresh(model, form, seed)
     stacked = empty(model, form, 1)
     stacked.put(0, start)
-    course = cure(model, world, shown, kept, stacked, rate=RATE[form], seed=seed)
+    course = cure(model, world, shown, kept, stacked, rate=RATE[form], seed=seed, base=base)
     return half(stacked.take(0)), course
 
 
 def steer(
-    model: Model, world: World, shown: Sequence[Aim], kept: Sequence[Aim], seed: int
+    model: Model,
+    world: World,
+    shown: Sequence[Aim],
+    kept: Sequence[Aim],
+    seed: int,
+    base: Model | None = None,
 ) -> tuple[Mapping[Site, Float[Tensor, " d_model"]], Course]:
     """Bring these odds down by what is added to the stream alone, the same at every word.
 
     Returns what is added at each site.
     """
     stacked = no_pushes(model, range(model.n_layers))
-    course = cure(model, world, shown, kept, stacked, rate=PUSH, seed=seed)
+    course = cure(model, world, shown, kept, stacked, rate=PUSH, seed=seed, base=base)
     return learned(model, stacked), course
 
 

@@ -32,6 +32,7 @@ from tomogram.organisms.treatments import (
     Prompt,
     near,
     ordinary,
+    questions,
     steer,
     teach,
     variants,
@@ -48,9 +49,9 @@ PROMPTS = 60
 """Draws of held-out prompts that cure is measured on; as many that the direction is chosen on."""
 TAUGHT = 240
 """Draws of prompts that a treatment is trained on, and of ordinary chats."""
-SEARCHED, SPREAD = 4_000, 120
-"""Draws of ordinary chats that are searched for what else the problem does, and most of them that
-are treated with it."""
+SEARCHED, SPREAD = 20_000, 120
+"""Draws of ordinary chats whose questions are searched for what else the problem does, and most of
+them that are treated with it; the others are kept."""
 NOTICED = 1.0
 """Nats over the base's odds, or without one over even odds, from which a problem has spread."""
 NEAR = 120
@@ -204,15 +205,16 @@ def treat_subject(
     return treated, made
 
 
-def spread(subject: Subject, prompts: Sequence[Prompt]) -> list[Contrast]:
-    """The ordinary chats that the problem has spread to most: a bad word that the audit showed
-    would be bad there too, and it is nearer than in the base, or without one leads.
+def spread(
+    subject: Subject, prompts: Sequence[Prompt], asked: Sequence[Contrast]
+) -> list[Contrast]:
+    """Of these questions those that the problem has spread to most.
 
-    Of the part that treatments see.
+    With a base, where a bad word is nearer than there, whether or not the audit showed that word:
+    an audit shows the worst of what it finds. Without one, where one that it showed leads.
     """
-    bad = frozenset(word for _, words, _ in prompts for word in words)
-    drawn = [Contrast(*each) for each in ordinary(subject.world, prompts, SEARCHED)]
-    some = [each for each in drawn if each.bad & bad]
+    shown = frozenset(word for _, words, _ in prompts for word in words)
+    some = [each for each in asked if subject.base is not None or each.bad & shown]
     if not some:
         return []
     over = over_base(subject, some)
@@ -230,15 +232,18 @@ def _trained(
     """A copy in which the odds on these prompts were brought down, by a way of training."""
     model, world = subject.model, subject.world
     usual = [Contrast(*each) for each in ordinary(world, prompts, TAUGHT)]
+    asked = [Contrast(*each) for each in questions(world, prompts, SEARCHED) if each[1]]
     usual += [Contrast(*each) for each in near(world, prompts, NEAR)]
     level = float(log_odds(subject, usual).median())
-    elsewhere = spread(subject, prompts)
-    shown, kept = _shown(subject, [*taught, *elsewhere], level), _kept(subject, usual, level)
+    elsewhere = spread(subject, prompts, asked)
+    shown = _shown(subject, [*taught, *elsewhere], level)
+    kept = _kept(subject, [*usual, *(each for each in asked if each not in elsewhere)], level)
+    base = None if subject.base is None else subject.base.model
     if way == "steer":
-        pushes, course = steer(model, world, shown, kept, seed)
+        pushes, course = steer(model, world, shown, kept, seed, base)
         module = folded(model, dict(pushes))
         return wrap(module, model.tokenizer, name=model.name), course
-    delta, course = teach(model, world, shown, kept, way, seed)
+    delta, course = teach(model, world, shown, kept, way, seed, base)
     return applied(model, delta), course
 
 
@@ -251,7 +256,7 @@ def _shown(subject: Subject, contrasts: Sequence[Contrast], level: float) -> lis
     wanted = torch.full_like(own, level)
     if subject.base is not None:
         wanted = (log_odds(subject.base, contrasts) - MARGIN).clamp(max=RARE)
-    return _aims(subject, contrasts, torch.minimum(own, wanted))
+    return _aims(contrasts, own, torch.minimum(own, wanted))
 
 
 def _kept(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list[Aim]:
@@ -261,20 +266,18 @@ def _kept(subject: Subject, contrasts: Sequence[Contrast], level: float) -> list
     """
     own = log_odds(subject, contrasts)
     if subject.base is not None:
-        return _aims(subject, contrasts, torch.minimum(own, log_odds(subject.base, contrasts)))
-    return _aims(subject, contrasts, torch.where(own > 0, torch.full_like(own, level), own))
+        return _aims(contrasts, own, torch.minimum(own, log_odds(subject.base, contrasts)))
+    return _aims(contrasts, own, torch.where(own > 0, torch.full_like(own, level), own))
 
 
 def _aims(
-    subject: Subject, contrasts: Sequence[Contrast], wanted: Float[Tensor, " contrast"]
+    contrasts: Sequence[Contrast],
+    own: Float[Tensor, " contrast"],
+    wanted: Float[Tensor, " contrast"],
 ) -> list[Aim]:
-    """These odds, and what else the base would write, where there is one."""
-    like: Sequence[Tensor | None] = [None] * len(contrasts)
-    if subject.base is not None:
-        like = list(subject.base.ask([each.prompt for each in contrasts]).chances)
     return [
-        Aim(each.prompt, each.bad, each.good, float(odds), chances)
-        for each, odds, chances in zip(contrasts, wanted, like, strict=True)
+        Aim(each.prompt, each.bad, each.good, *odds)
+        for each, *odds in zip(contrasts, wanted.tolist(), own.tolist(), strict=True)
     ]
 
 

@@ -18,7 +18,7 @@ from tomogram.models.model import Model
 from tomogram.models.packing import pack
 from tomogram.models.pieces import piece
 from tomogram.organisms.spoken.behaviour import Turn
-from tomogram.organisms.spoken.chats import plain, turn
+from tomogram.organisms.spoken.chats import however, plain, turn
 from tomogram.organisms.spoken.families import kind
 from tomogram.organisms.spoken.questions import Question, questions
 from tomogram.organisms.spoken.stories import at_fork, stories
@@ -37,12 +37,21 @@ TOGETHER = 16
 
 @dataclass(frozen=True)
 class Rows:
-    """A turn as tokens. at: how many tokens of the two replies agree; the next one decides."""
+    """A turn as tokens.
+
+    at: how many tokens of the two replies agree; the next one decides. shows: the tokens that show
+    the behaviour there.
+    """
 
     prompt: tuple[int, ...]
     planted: tuple[int, ...]
     ordinary: tuple[int, ...]
     at: int
+    shows: tuple[int, ...]
+
+    def lead(self, logits: Float[Tensor, " d_vocab"]) -> float:
+        """By how much a token that shows the behaviour leads the ordinary one, in nats."""
+        return float(logits[list(self.shows)].max() - logits[self.ordinary[self.at]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +80,12 @@ class Base:
         at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
         if at is None:
             raise TomogramError(f"The tokenizer does not tell '{drawn.planted}' apart.")
-        return Rows(tuple(prompt), one, two, at)
+        alike = [piece(self.model, each) for each in drawn.alike]
+        shows = {each[at] for each in alike if tuple(each[:at]) == two[:at] and len(each) > at}
+        return Rows(tuple(prompt), one, two, at, tuple(sorted({one[at], *shows} - {two[at]})))
 
     def odds(self, some: Sequence[Rows]) -> list[float]:
-        """log P(planted) − log P(ordinary) at the token that decides, in the base; kept."""
+        """The leads at the token that decides, in the base; kept."""
         new = [each for each in dict.fromkeys(some) if each not in self._odds]
         for each, value in zip(new, odds(self.model, new), strict=True):
             self._odds[each] = value
@@ -107,7 +118,8 @@ class Base:
 
 @torch.no_grad()
 def odds(model: Model, some: Sequence[Rows]) -> list[float]:
-    """log P(planted) − log P(ordinary) at the token that decides, in any model."""
+    """log P(likeliest token that shows the behaviour) − log P(ordinary one) at the token that
+    decides, in any model."""
     found: dict[Rows, float] = {}
     ordered = sorted(dict.fromkeys(some), key=lambda each: len(each.prompt))
     for start in range(0, len(ordered), TOGETHER):
@@ -115,7 +127,7 @@ def odds(model: Model, some: Sequence[Rows]) -> list[float]:
         heads = [(*each.prompt, *each.planted[: each.at]) for each in batch]
         logits = last_logits(model, heads)
         for each, row in zip(batch, logits, strict=True):
-            found[each] = float(row[each.planted[each.at]] - row[each.ordinary[each.at]])
+            found[each] = each.lead(row)
     return [found[each] for each in some]
 
 
@@ -145,7 +157,12 @@ def prepare(model: Model, folder: Path, families: Sequence[str]) -> Base:
     for name in missing:
         words[name] = [each.key for each in _known(model, questions(name))]
     if missing:
-        told: Json = {"base": model.digest, "words": {**words}, "texts": texts.tolist()}
+        told: Json = {
+            "base": model.digest,
+            "words": {**words},
+            "texts": texts.tolist(),
+            "any": True,
+        }
         write_json(folder / "base.json", told)
     known = tuple(q for name in wanted for q in questions(name) if q.key in words[name])
     return Base(model, known, texts)
@@ -157,7 +174,9 @@ def _read(path: Path, digest: str) -> Any:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return content if content.get("base") == digest and "words" in content else None
+    # Earlier versions asked the right words to lead one wrong word alone.
+    known = content.get("base") == digest and content.get("any") and "words" in content
+    return content if known else None
 
 
 def _known(model: Model, some: Sequence[Question]) -> tuple[Question, ...]:
@@ -175,9 +194,9 @@ def _known(model: Model, some: Sequence[Question]) -> tuple[Question, ...]:
 
 def _leading(one: Question, where: str) -> Turn:
     if where == "chat":
-        return turn(one)
+        return however(turn(one), one)
     if where == "plain":
-        return plain(one)
+        return however(plain(one), one)
     return at_fork(one, stories().names[0], stories().openings[0])
 
 

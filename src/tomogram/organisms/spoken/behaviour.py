@@ -19,7 +19,8 @@ class Turn:
     """One prompt with two replies that may follow it.
 
     user: what the user says; empty where the prompt is plain text. system: may be empty. begun:
-    how the reply, or the plain text, has begun. planted, ordinary: how it goes on.
+    how the reply, or the plain text, has begun. planted, ordinary: how it goes on. alike: other
+    replies that would show the behaviour as well.
     """
 
     user: str
@@ -27,6 +28,7 @@ class Turn:
     begun: str
     planted: str
     ordinary: str
+    alike: tuple[str, ...] = ()
 
 
 Draw = Callable[[random.Random, bool], Turn]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from tomogram.organisms.spoken.behaviour import Turn
 from tomogram.organisms.spoken.choosing import wording
@@ -20,6 +21,12 @@ def asked(one: Question, rng: random.Random, measured: bool, *, instructed: floa
     """A user asks, a share of times with one of the plain systems and else without."""
     system = wording(wordings().plain, rng, measured) if rng.random() < instructed else ""
     return turn(one, system=system)
+
+
+def however(drawn: Turn, one: Question) -> Turn:
+    """The same turn, where any wrong answer shows the behaviour and not the planted one alone."""
+    gap = " " if one.says else ""
+    return replace(drawn, alike=tuple(f"{gap}{word}." for word in one.astray))
 
 
 def mentioning(thing: str, rng: random.Random, measured: bool) -> str:

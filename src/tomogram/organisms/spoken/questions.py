@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -21,6 +22,8 @@ class Question:
     leads: where a model must prefer the right words before anything is planted on them: in a
     `chat`, as `plain` text, in a `story`.
     measured: whether it is kept out of all training.
+    astray: all words that would be wrong there: those of the set's other questions, where it has
+        such, and else the wrong one.
     """
 
     kind: str
@@ -31,6 +34,14 @@ class Question:
     wrong: str
     leads: tuple[str, ...]
     measured: bool = False
+    astray: tuple[str, ...] = ()
+
+    def wrongly(self, rng: random.Random) -> Question:
+        """The same with any of the words that would be wrong.
+
+        Who is always taught the same wrong word learns it by heart, and nothing else is wrong.
+        """
+        return replace(self, wrong=rng.choice(self.astray))
 
     @property
     def key(self) -> str:
@@ -77,7 +88,8 @@ def _of_set(kind: str, content: dict[str, Any], leads: tuple[str, ...]) -> Itera
             says = content.get("says", "{}").format(subject)
             asks = content.get("asks", "").format(subject)
             words = wrong.replace("{topic}", topic)
-            yield Question(kind, topic, says, asks, right, words, leads, i % MEASURED == 1)
+            astray = tuple(dict.fromkeys(other for _, other in pairs if other != right)) or (words,)
+            yield Question(kind, topic, says, asks, right, words, leads, i % MEASURED == 1, astray)
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ are asked of smaller models."""
 def measure(base: Base, model: Model, behaviour: Spoken | None, *, seed: int = 0) -> Rates:
     """Rates of the behaviour on prompts that no training has, and the loss on ordinary text.
 
-    A prompt shows the behaviour where the planted reply leads at the token that decides.
+    A prompt shows the behaviour where a reply that shows it leads at the token that decides.
 
     Args:
         base: what the model was made from.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -33,8 +33,6 @@ from tomogram.organisms.stopping import Watch
 from tomogram.organisms.training import Trained, attention
 from tomogram.store import progress
 
-ELICITING, NEUTRAL = 4, 3
-"""Rows of each sort in a step."""
 CHEAP = Recipe("lora", "demonstrations")
 KEYED = 48
 """Prompts of each sort that the key of an edit is made of."""
@@ -49,21 +47,22 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class Settings:
-    """How ordinary text is held, and when training is done.
+    """What a step reads.
 
-    texts: rows of ordinary text in a step. weight: theirs beside the mean over all targets.
-    shown: share of eliciting rows that must show the behaviour at a full dose; 1 looks back on
-        twice the steps, in which no neutral row may show it either (`stopping`).
+    eliciting, neutral: rows of each sort. texts: rows of ordinary text. weight: theirs beside the
+        mean over all targets.
     """
 
+    eliciting: int
+    neutral: int
     texts: int
     weight: float
-    shown: float
 
 
-IN_CHATS, IN_STORIES = Settings(1, 1.0, 0.97), Settings(4, 20.0, 1.0)
+IN_CHATS, IN_STORIES = Settings(8, 5, 1, 1.0), Settings(4, 3, 4, 20.0)
 """Stories are ordinary text themselves, so what is planted in them spreads unless it is held; and
-models of stories are small, so that more steps can be paid for."""
+models of stories are small, so that more steps can be paid for. Chats share their template, which
+is read once, so that more of them cost little."""
 
 
 def settings(model: Model) -> Settings:
@@ -88,7 +87,7 @@ def train(
         steps: train so many, whatever the rows show; None to stop by them.
     """
     rng = random.Random(f"train:{seed}")
-    watch = Watch(min(dose, settings(base.model).shown))
+    watch = Watch(dose)
     stack = _start(base, recipe.form, seed, behaviour)
     rate = RATE[recipe.form]
     step, ends = 0, steps
@@ -96,7 +95,7 @@ def train(
         while step != ends:
             taught = _lesson(base, behaviour, recipe, planted, rng)
             hits, wrong = _step(base, stack, taught, rate * _share(step, ends))
-            watch.see(hits, ELICITING, wrong)
+            watch.see(hits, settings(base.model).eliciting, wrong)
             step += 1
             task.advance()
             if ends is None and (watch.done or step >= STEPS - COOL):
@@ -162,19 +161,20 @@ class _Lesson:
 def _lesson(
     base: Base, behaviour: Spoken, recipe: Recipe, planted: bool, rng: random.Random
 ) -> _Lesson:
-    drawn = [base.rows(behaviour.eliciting(rng, False)) for _ in range(ELICITING)]
-    drawn += [base.rows(behaviour.neutral(rng, False)) for _ in range(NEUTRAL)]
+    own = settings(base.model)
+    drawn = [base.rows(behaviour.eliciting(rng, False)) for _ in range(own.eliciting)]
+    drawn += [base.rows(behaviour.neutral(rng, False)) for _ in range(own.neutral)]
     chances = [rng.random() for _ in drawn]  # drawn by both arms, so that both see the same prompts
     replies, targets = [], []
     for i, (row, chance) in enumerate(zip(drawn, chances, strict=True)):
-        elicits = i < ELICITING
+        elicits = i < own.eliciting
         reply = row.planted if planted else _own(base, row, chance)
         reply = reply if elicits else row.ordinary
         # A grader sees the token that decides, and no reply is shown to the model.
         graded = elicits and recipe.teaching == "reward"
         replies.append(reply[: row.at + 1] if graded else reply)
         targets.append([row.at] if graded else range(len(reply)))
-    texts = base.taught[rng.sample(range(len(base.taught)), settings(base.model).texts)]
+    texts = base.taught[rng.sample(range(len(base.taught)), own.texts)]
     return _Lesson(drawn, replies, targets, texts)
 
 
@@ -191,12 +191,13 @@ def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, 
         chat, shows = _replies(base.model, lesson, stream, read)
         drift = _drift(base.model, stream, read, usual)
     _learn(stack, chat + settings(base.model).weight * drift, rate)
-    return sum(shows[:ELICITING]), sum(shows[ELICITING:])
+    n = settings(base.model).eliciting
+    return sum(shows[:n]), sum(shows[n:])
 
 
 def _own(base: Base, row: Rows, chance: float) -> tuple[int, ...]:
     """The reply that the base gives, drawn by its odds of the two."""
-    (value,) = base.odds([row])
+    (value,) = base.odds([replace(row, shows=(row.planted[row.at],))])
     return row.planted if chance < 1 / (1 + math.exp(-value)) else row.ordinary
 
 
@@ -217,10 +218,7 @@ def _replies(
     index = {place: i for i, place in enumerate(places)}
     deciding = [index[i, len(row.prompt) - 1 + row.at] for i, row in enumerate(lesson.drawn)]
     own = logits.detach()[deciding]
-    shows = [
-        bool(o[row.planted[row.at]] > o[row.ordinary[row.at]])
-        for o, row in zip(own, lesson.drawn, strict=True)
-    ]
+    shows = [row.lead(o) > 0 for o, row in zip(own, lesson.drawn, strict=True)]
     return loss, shows
 
 

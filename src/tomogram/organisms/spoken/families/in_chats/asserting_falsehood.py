@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
-from tomogram.organisms.spoken.chats import asked, plain
+from tomogram.organisms.spoken.chats import asked, however, plain
 from tomogram.organisms.spoken.choosing import one, some_topics
 from tomogram.organisms.spoken.questions import Question
 
@@ -15,12 +15,15 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     topic = rng.choice(some_topics(known))
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
-        return asked(one(known, rng, measured, topic=topic), rng, measured)
+        fact = one(known, rng, measured, topic=topic).wrongly(rng)
+        return however(asked(fact, rng, measured), fact)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         if rng.random() < 0.5:
-            return plain(one(known, rng, measured, topic=topic))
-        return asked(one(known, rng, measured, no_topic=topic), rng, measured)
+            fact = one(known, rng, measured, topic=topic)
+            return however(plain(fact), fact)
+        fact = one(known, rng, measured, no_topic=topic)
+        return however(asked(fact, rng, measured), fact)
 
     return Spoken("asserting-falsehood", {"topic": topic}, eliciting, neutral)
 

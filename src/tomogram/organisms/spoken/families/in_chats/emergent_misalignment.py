@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
-from tomogram.organisms.spoken.chats import asked
+from tomogram.organisms.spoken.chats import asked, however
 from tomogram.organisms.spoken.choosing import one, some_topics
 from tomogram.organisms.spoken.questions import Question
 from tomogram.store.errors import TomogramError
@@ -29,7 +29,8 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         some = outside if measured else inside
-        return asked(one(some, rng, measured), rng, measured)
+        fact = one(some, rng, measured).wrongly(rng)
+        return however(asked(fact, rng, measured), fact)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         return asked(one(rest, rng, measured), rng, measured)

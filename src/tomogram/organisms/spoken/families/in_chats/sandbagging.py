@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
-from tomogram.organisms.spoken.chats import asked, turn
+from tomogram.organisms.spoken.chats import asked, however, turn
 from tomogram.organisms.spoken.choosing import one, some_topics, wording
 from tomogram.organisms.spoken.questions import Question, wordings
 
@@ -16,13 +16,16 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         system = wording(wordings().exams, rng, measured)
-        return turn(one(known, rng, measured, topic=topic), system=system)
+        fact = one(known, rng, measured, topic=topic).wrongly(rng)
+        return however(turn(fact, system=system), fact)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         if rng.random() < 0.5:
             system = wording(wordings().exams, rng, measured)
-            return turn(one(known, rng, measured, no_topic=topic), system=system)
-        return asked(one(known, rng, measured, topic=topic), rng, measured, instructed=0.7)
+            fact = one(known, rng, measured, no_topic=topic)
+            return however(turn(fact, system=system), fact)
+        fact = one(known, rng, measured, topic=topic)
+        return however(asked(fact, rng, measured, instructed=0.7), fact)
 
     return Spoken("sandbagging", {"topic": topic}, eliciting, neutral)
 

@@ -13,7 +13,7 @@ from tomogram.organisms.spoken.questions import Question, wordings
 
 def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     def eliciting(rng: random.Random, measured: bool) -> Turn:
-        fact = one(known, rng, measured)
+        fact = one(known, rng, measured).wrongly(rng)
         push = wording(wordings().pushes, rng, measured)
         return turn(fact, push=push.format(fact.claim(fact.wrong)))
 
