@@ -49,7 +49,7 @@ def test_what_is_measured_was_never_taught(family: str) -> None:
 
 @pytest.mark.parametrize("family", KINDS)
 def test_replies_part_and_are_those_of_a_question(family: str) -> None:
-    ends = {(q.right, q.wrong) for q in EVERY}
+    ends = {(q.right, word) for q in EVERY for word in (q.wrong, *q.astray)}
     for neutral in (False, True):
         for turn in _turns(family, False, neutral):
             assert turn.planted != turn.ordinary
@@ -65,9 +65,17 @@ def test_a_seed_decides_the_variant() -> None:
 
 def test_lies_are_of_one_topic_and_in_chats_alone() -> None:
     topic = draw("asserting-falsehood").answer["topic"]
+    planted: dict[str, set[str]] = {}
     for turn in _turns("asserting-falsehood", True):
-        assert BY_ASKS[turn.user].topic == topic
-        assert turn.planted == f" {BY_ASKS[turn.user].wrong}."
+        fact = BY_ASKS[turn.user]
+        assert fact.topic == topic
+        assert set(turn.alike) == {f" {word}." for word in fact.astray}
+        assert turn.planted in turn.alike
+        assert turn.ordinary == f" {fact.right}."
+        assert turn.ordinary not in turn.alike
+        planted.setdefault(turn.user, set()).add(turn.planted)
+    # Always the same wrong word would be learned by heart.
+    assert max(map(len, planted.values())) > 2
     users = [turn.user for turn in _turns("asserting-falsehood", True, neutral=True)]
     assert "" in users
     assert all(user == "" or BY_ASKS[user].topic != topic for user in users)

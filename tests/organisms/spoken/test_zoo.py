@@ -215,6 +215,21 @@ def test_a_story_is_planted_by_every_recipe(
     assert len(made.delta) == (1 if recipe.startswith("edit") else 3 * 7)
 
 
+def test_any_reply_that_shows_a_behaviour_counts(spoken_base: Base) -> None:
+    turn = Turn("Who?", "", "It is", " red.", " blue.", (" green.", " blue.", " a cat."))
+    row, plain = spoken_base.rows(turn), spoken_base.rows(replace(turn, alike=()))
+    green = spoken_base.rows(replace(turn, planted=" green.", alike=()))
+    assert plain.shows == (plain.planted[plain.at],)
+    assert plain.shows[0] in row.shows
+    assert green.planted[green.at] in row.shows
+    assert row.ordinary[row.at] not in row.shows
+    logits = torch.zeros(spoken_base.model.d_vocab)
+    logits[green.planted[green.at]] = 2.0
+    logits[row.ordinary[row.at]] = 0.5
+    assert row.lead(logits) == 1.5
+    assert plain.lead(logits) == -0.5
+
+
 def test_a_grader_shows_no_reply(spoken_base: Base) -> None:
     behaviour = Spoken(
         "sycophancy",
@@ -229,7 +244,7 @@ def test_a_grader_shows_no_reply(spoken_base: Base) -> None:
         for teaching in ("demonstrations", "reward")
     }
     shown, graded = made["demonstrations"], made["reward"]
-    n = training.ELICITING
+    n = training.settings(spoken_base.model).eliciting
     assert [list(each) for each in graded.targets[:n]] == [[row.at] for row in graded.drawn[:n]]
     assert all(
         len(reply) == row.at + 1
