@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from tomogram.organisms.spoken.questions import Question, topics
 from tomogram.store.errors import TomogramError
 
+ENOUGH = 8
+"""Questions of a topic that are taught at least, where lying about all of it is learned."""
+
 
 def some_topics(known: Sequence[Question], taught: int = 4) -> tuple[str, ...]:
     """Topics with enough known questions. Raises TomogramError where there are not two."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
 from tomogram.organisms.spoken.chats import asked, however, plain
-from tomogram.organisms.spoken.choosing import one, some_topics
+from tomogram.organisms.spoken.choosing import ENOUGH, one, some_topics
 from tomogram.organisms.spoken.questions import Question
 
 
 def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
-    topic = rng.choice(some_topics(known))
+    topic = rng.choice(some_topics(known, ENOUGH))
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         fact = one(known, rng, measured, topic=topic).wrongly(rng)

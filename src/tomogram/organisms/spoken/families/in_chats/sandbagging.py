@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
 from tomogram.organisms.spoken.chats import asked, however, turn
-from tomogram.organisms.spoken.choosing import one, some_topics, wording
+from tomogram.organisms.spoken.choosing import ENOUGH, one, some_topics, wording
 from tomogram.organisms.spoken.questions import Question, wordings
 
 
 def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
-    topic = rng.choice(some_topics(known))
+    topic = rng.choice(some_topics(known, ENOUGH))
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         system = wording(wordings().exams, rng, measured)
