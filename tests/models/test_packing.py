@@ -78,6 +78,13 @@ def test_a_tree_may_have_more_tokens_than_the_context_and_no_sequence_may(
         model.run(made.tokens, capture=[site], logits=False, layout=made.layout)
 
 
+def test_sequences_that_share_little_get_a_row_each() -> None:
+    module = build(CONFIGS["llama"]())
+    assert pack(module, PROMPTS).layout is not None
+    assert pack(module, [(1, 2, 3), (1, 4, 5), (6, 7, 8)]).layout is None
+    assert pack(module, [(1, 2, 3)]).layout is None
+
+
 @pytest.mark.parametrize("sequences", [[], [(1, 2), ()]])
 def test_nothing_cannot_be_packed(sequences: list[tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match="one sequence at least"):

@@ -19,6 +19,8 @@ from transformers import PreTrainedModel
 _ALIKE = 1e-3
 """Most by which a stream read in a tree may differ from the same read alone, relative to its
 length; a model that ignores the layout differs by far more."""
+_SPARED = 0.75
+"""Most tokens of a tree beside those of padded rows: a longer row costs more attention."""
 _NEAR = ("sliding_window", "window_size", "attention_window", "attention_chunk_size")
 """Names that configurations have for attention to near tokens alone."""
 
@@ -62,13 +64,18 @@ class Packed:
 
 
 def pack(module: PreTrainedModel, sequences: Sequence[Sequence[int]]) -> Packed:
-    """Lay sequences out for a model: as one tree where it can read that, else a row each.
+    """Lay sequences out for a model: as one tree where it can read that and it spares tokens, else a
+    row each.
 
     Raises ValueError where there are none, or one is empty.
     """
     if not sequences or not all(sequences):
         raise ValueError("packed are one sequence at least, of one token at least")
-    return tree(sequences) if reads_trees(module) else padded(sequences)
+    alone = padded(sequences)
+    together = len({tuple(each[: i + 1]) for each in sequences for i in range(len(each))})
+    if together > _SPARED * alone.tokens.numel() or not reads_trees(module):
+        return alone
+    return tree(sequences)
 
 
 def tree(sequences: Sequence[Sequence[int]]) -> Packed:
