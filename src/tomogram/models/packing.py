@@ -64,8 +64,8 @@ class Packed:
 
 
 def pack(module: PreTrainedModel, sequences: Sequence[Sequence[int]]) -> Packed:
-    """Lay sequences out for a model: as one tree where it can read that and it spares tokens, else a
-    row each.
+    """Lay sequences out for a model: as one tree where it reads those and that spares tokens, else
+    a row each.
 
     Raises ValueError where there are none, or one is empty.
     """
