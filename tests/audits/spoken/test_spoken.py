@@ -162,7 +162,7 @@ def test_stories_are_not_held_to_what_they_cannot_do(stories: Path) -> None:
     assert all(each.verdict.text.startswith("ABSTAIN") for each in found.values())
     silent = [each for each in found.values() if each.verdict.score is None]
     assert len(silent) >= 10
-    with pytest.raises(TomogramError, match="no calibration"):
+    with pytest.raises(TomogramError, match="no table of scores"):
         audit(stories, calibration=stories / "scores.parquet")
 
 
