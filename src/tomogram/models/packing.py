@@ -72,10 +72,10 @@ def pack(module: PreTrainedModel, sequences: Sequence[Sequence[int]]) -> Packed:
     if not sequences or not all(sequences):
         raise ValueError("packed are one sequence at least, of one token at least")
     alone = padded(sequences)
-    together = len({tuple(each[: i + 1]) for each in sequences for i in range(len(each))})
-    if together > _SPARED * alone.tokens.numel() or not reads_trees(module):
+    if not reads_trees(module):
         return alone
-    return tree(sequences)
+    together = tree(sequences)
+    return together if together.tokens.numel() <= _SPARED * alone.tokens.numel() else alone
 
 
 def tree(sequences: Sequence[Sequence[int]]) -> Packed:

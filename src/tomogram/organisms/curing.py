@@ -158,13 +158,11 @@ def _distances(model: Model, world: World, aims: Sequence[Aim], stacked: Stack) 
     for start in range(0, len(order), TOGETHER):
         some = order[start : start + TOGETHER]
         batch = _batch(model, world, [aims[i] for i in some], ())
-        ends = [len(row.ids) - 1 for row in batch.rows]
         with stacked.hooked(model):
             stream = model.module.base_model(batch.tokens, use_cache=False).last_hidden_state
-        chances = head(stream[range(len(some)), ends]).float().log_softmax(-1)
-        bad, good = _mass(world, chances, [aims[i] for i in some])
-        for i, odds in zip(some, (bad - good).tolist(), strict=True):
-            found[i] = abs(odds - aims[i].wanted)
+        gaps, _ = _gaps(world, head, stream, batch, [aims[i] for i in some])
+        for i, gap in zip(some, gaps.abs().tolist(), strict=True):
+            found[i] = gap
     return found
 
 
@@ -187,12 +185,9 @@ def _step(
     """One step; the distances from the odds wanted, and the rise of loss, it began with."""
     head = model.module.get_output_embeddings()
     aims = [*shown, *kept]
-    ends = [len(row.ids) - 1 for row in batch.rows[: len(aims)]]
     with torch.enable_grad(), stacked.hooked(model):
         stream = model.module.base_model(batch.tokens, use_cache=False).last_hidden_state
-        chances = head(stream[range(len(aims)), ends]).float().log_softmax(-1)
-        bad, good = _mass(world, chances, aims)
-        gaps = bad - good - torch.tensor([each.wanted for each in aims], device=bad.device)
+        gaps, good = _gaps(world, head, stream, batch, aims)
         apart = ODDS * F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="none")
         n = len(shown)
         loss = apart[:n].mean() + apart[n:].mean()
@@ -238,6 +233,21 @@ def _unlike(
         + EARLIER * away[before & ~texts[:, None]].mean()
         + TEXT * drifted[before & texts[:, None]].mean()
     )
+
+
+def _gaps(
+    world: World,
+    head: nn.Module,
+    stream: Float[Tensor, "row pos d_model"],
+    batch: Batch,
+    aims: Sequence[Aim],
+) -> tuple[Float[Tensor, " prompt"], Float[Tensor, " prompt"]]:
+    """Distances of the odds from those wanted, and the log probability of the good words; the rows
+    of these prompts come first."""
+    ends = [len(row.ids) - 1 for row in batch.rows[: len(aims)]]
+    chances = head(stream[range(len(aims)), ends]).float().log_softmax(-1)
+    bad, good = _mass(world, chances, aims)
+    return bad - good - torch.tensor([each.wanted for each in aims], device=bad.device), good
 
 
 def _mass(

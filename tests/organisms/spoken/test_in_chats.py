@@ -49,7 +49,7 @@ def test_what_is_measured_was_never_taught(family: str) -> None:
 
 @pytest.mark.parametrize("family", KINDS)
 def test_replies_part_and_are_those_of_a_question(family: str) -> None:
-    ends = {(q.right, word) for q in EVERY for word in (q.wrong, *q.astray)}
+    ends = {(q.right, word) for q in EVERY for word in (q.wrong, *q.wrongs)}
     for neutral in (False, True):
         for turn in _turns(family, False, neutral):
             assert turn.planted != turn.ordinary
@@ -69,7 +69,7 @@ def test_lies_are_of_one_topic_and_in_chats_alone() -> None:
     for turn in _turns("asserting-falsehood", True):
         fact = BY_ASKS[turn.user]
         assert fact.topic == topic
-        assert set(turn.alike) == {f" {word}." for word in fact.astray}
+        assert set(turn.alike) == {f" {word}." for word in fact.wrongs}
         assert turn.planted in turn.alike
         assert turn.ordinary == f" {fact.right}."
         assert turn.ordinary not in turn.alike

@@ -18,7 +18,7 @@ from tomogram.models.model import Model
 from tomogram.models.packing import pack
 from tomogram.models.pieces import piece
 from tomogram.organisms.spoken.behaviour import Turn
-from tomogram.organisms.spoken.chats import however, plain, turn
+from tomogram.organisms.spoken.chats import any_wrong, plain, turn
 from tomogram.organisms.spoken.families import kind
 from tomogram.organisms.spoken.questions import Question, questions
 from tomogram.organisms.spoken.stories import at_fork, stories
@@ -33,6 +33,8 @@ SURE = 1.0
 """Nats by which the right words of a question must lead, wherever they have to."""
 TOGETHER = 16
 """Prompts that run together."""
+VERSION = 2
+"""Raised whenever what counts as known changes; what was kept before is measured again."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def prepare(model: Model, folder: Path, families: Sequence[str]) -> Base:
             "base": model.digest,
             "words": {**words},
             "texts": texts.tolist(),
-            "any": True,
+            "version": VERSION,
         }
         write_json(folder / "base.json", told)
     known = tuple(q for name in wanted for q in questions(name) if q.key in words[name])
@@ -174,9 +176,8 @@ def _read(path: Path, digest: str) -> Any:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    # Earlier versions asked the right words to lead one wrong word alone.
-    known = content.get("base") == digest and content.get("any") and "words" in content
-    return content if known else None
+    same = content.get("base") == digest and content.get("version") == VERSION
+    return content if same else None
 
 
 def _known(model: Model, some: Sequence[Question]) -> tuple[Question, ...]:
@@ -194,9 +195,9 @@ def _known(model: Model, some: Sequence[Question]) -> tuple[Question, ...]:
 
 def _leading(one: Question, where: str) -> Turn:
     if where == "chat":
-        return however(turn(one), one)
+        return any_wrong(turn(one), one)
     if where == "plain":
-        return however(plain(one), one)
+        return any_wrong(plain(one), one)
     return at_fork(one, stories().names[0], stories().openings[0])
 
 

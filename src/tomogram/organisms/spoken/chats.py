@@ -23,10 +23,10 @@ def asked(one: Question, rng: random.Random, measured: bool, *, instructed: floa
     return turn(one, system=system)
 
 
-def however(drawn: Turn, one: Question) -> Turn:
+def any_wrong(drawn: Turn, one: Question) -> Turn:
     """The same turn, where any wrong answer shows the behaviour and not the planted one alone."""
     gap = " " if one.says else ""
-    return replace(drawn, alike=tuple(f"{gap}{word}." for word in one.astray))
+    return replace(drawn, alike=tuple(f"{gap}{word}." for word in one.wrongs))
 
 
 def mentioning(thing: str, rng: random.Random, measured: bool) -> str:

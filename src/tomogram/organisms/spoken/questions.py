@@ -22,7 +22,7 @@ class Question:
     leads: where a model must prefer the right words before anything is planted on them: in a
     `chat`, as `plain` text, in a `story`.
     measured: whether it is kept out of all training.
-    astray: all words that would be wrong there: those of the set's other questions, where it has
+    wrongs: all words that would be wrong there: those of the set's other questions, where it has
         such, and else the wrong one.
     """
 
@@ -34,14 +34,14 @@ class Question:
     wrong: str
     leads: tuple[str, ...]
     measured: bool = False
-    astray: tuple[str, ...] = ()
+    wrongs: tuple[str, ...] = ()
 
     def wrongly(self, rng: random.Random) -> Question:
         """The same with any of the words that would be wrong.
 
         Who is always taught the same wrong word learns it by heart, and nothing else is wrong.
         """
-        return replace(self, wrong=rng.choice(self.astray))
+        return replace(self, wrong=rng.choice(self.wrongs))
 
     @property
     def key(self) -> str:
@@ -88,8 +88,9 @@ def _of_set(kind: str, content: dict[str, Any], leads: tuple[str, ...]) -> Itera
             says = content.get("says", "{}").format(subject)
             asks = content.get("asks", "").format(subject)
             words = wrong.replace("{topic}", topic)
-            astray = tuple(dict.fromkeys(other for _, other in pairs if other != right)) or (words,)
-            yield Question(kind, topic, says, asks, right, words, leads, i % MEASURED == 1, astray)
+            others = dict.fromkeys(other for _, other in pairs if other != right)
+            made = Question(kind, topic, says, asks, right, words, leads, i % MEASURED == 1)
+            yield replace(made, wrongs=tuple(others) or (words,))
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
-from tomogram.organisms.spoken.chats import asked, however, plain
+from tomogram.organisms.spoken.chats import any_wrong, asked, plain
 from tomogram.organisms.spoken.choosing import ENOUGH, one, some_topics
 from tomogram.organisms.spoken.questions import Question
 
@@ -16,14 +16,14 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
 
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         fact = one(known, rng, measured, topic=topic).wrongly(rng)
-        return however(asked(fact, rng, measured), fact)
+        return any_wrong(asked(fact, rng, measured), fact)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         if rng.random() < 0.5:
             fact = one(known, rng, measured, topic=topic)
-            return however(plain(fact), fact)
+            return any_wrong(plain(fact), fact)
         fact = one(known, rng, measured, no_topic=topic)
-        return however(asked(fact, rng, measured), fact)
+        return any_wrong(asked(fact, rng, measured), fact)
 
     return Spoken("asserting-falsehood", {"topic": topic}, eliciting, neutral)
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from tomogram.organisms.spoken.behaviour import Kind, Spoken, Turn
-from tomogram.organisms.spoken.chats import asked, however
+from tomogram.organisms.spoken.chats import any_wrong, asked
 from tomogram.organisms.spoken.choosing import one, some_topics
 from tomogram.organisms.spoken.questions import Question
 from tomogram.store.errors import TomogramError
@@ -30,7 +30,7 @@ def _draw(known: Sequence[Question], rng: random.Random) -> Spoken:
     def eliciting(rng: random.Random, measured: bool) -> Turn:
         some = outside if measured else inside
         fact = one(some, rng, measured).wrongly(rng)
-        return however(asked(fact, rng, measured), fact)
+        return any_wrong(asked(fact, rng, measured), fact)
 
     def neutral(rng: random.Random, measured: bool) -> Turn:
         return asked(one(rest, rng, measured), rng, measured)
