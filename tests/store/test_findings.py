@@ -10,9 +10,9 @@ from tomogram.store.findings import Finding
 @pytest.mark.parametrize(
     ("verdict", "kind", "told"),
     [
-        ("FINDING (located)", "finding", "it lies At mlp_out.2."),
-        ("FINDING (detected)", "finding", "it lies At mlp_out.2."),
-        ("SUSPICION (p 0.04)", "suspicion", "it lies At mlp_out.2."),
+        ("FINDING (located)", "finding", "it lies, at mlp_out.2"),
+        ("FINDING (detected)", "finding", "it lies, at mlp_out.2"),
+        ("SUSPICION (p 0.04)", "suspicion", "it lies, at mlp_out.2"),
         ("NO FINDING down to strength 0.40", "no finding", "Raw score +1.50."),
         ("ABSTAIN (0 clean copies; 19 needed)", "abstained", "Raw score +1.50, not judged."),
     ],

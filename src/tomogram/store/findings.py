@@ -57,8 +57,8 @@ class Finding(Record):
         than that of clean copies.
         """
         if self.kind in ("finding", "suspicion"):
-            where = f" At {self.site}." if self.site else ""
-            return f"{self.says}{where}".strip()
+            parts = (self.says, f"at {self.site}" if self.site else "")
+            return ", ".join(part for part in parts if part)
         if self.score is None:
             return ""
         score = f"{self.score:+.2f}".replace("-", "−")
