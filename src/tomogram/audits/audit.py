@@ -36,13 +36,11 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """One audit.
+class Question:
+    """What every audit says of itself.
 
     asks: the question, in a sentence. needs: what the model must be able to do. method, controls:
     how it is answered and what keeps the answer honest. references: where the method is from.
-    confirmatory: whether its p counts among the declared tests; the others report.
-    needs_base: whether it abstains without a trusted base.
     """
 
     name: str
@@ -51,6 +49,16 @@ class Audit:
     method: str
     controls: str
     references: str
+
+
+@dataclass(frozen=True)
+class Audit(Question):
+    """One audit.
+
+    confirmatory: whether its p counts among the declared tests; the others report.
+    needs_base: whether it abstains without a trusted base.
+    """
+
     run: Callable[[Subject], Measurement] = field(repr=False)
     confirmatory: bool = True
     needs_base: bool = False

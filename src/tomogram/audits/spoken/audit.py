@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tomogram.audits.audit import Measurement, abstain
+from tomogram.audits.audit import Measurement, Question, abstain
 from tomogram.audits.spoken.speaker import Speaker
 
 
 @dataclass(frozen=True)
-class SpokenAudit:
-    """One audit; its fields are those of `Audit`.
+class SpokenAudit(Question):
+    """One audit in a natural language.
 
-    in_chat: whether it abstains on a model without a chat template.
+    confirmatory, needs_base: as of `Audit`. in_chat: whether it abstains on a model without a chat
+    template.
     """
 
-    name: str
-    asks: str
-    needs: str
-    method: str
-    controls: str
-    references: str
     run: Callable[[Speaker], Measurement] = field(repr=False)
     confirmatory: bool = True
     needs_base: bool = False
