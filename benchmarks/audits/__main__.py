@@ -254,15 +254,17 @@ def _by(ranked: Sequence[Ranked], what: str, told: str) -> dict[str, Figure]:
 
 
 def _detectable(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
-    """The smallest strength of each family that is detectable; a worst audit with p ≤ .05,
-    unadjusted, counts as detection."""
+    """The curve of each family and of all, by strength, and the smallest strength that is
+    detectable; a worst audit with p ≤ .05, unadjusted, counts as detection."""
     made: dict[str, Figure] = {}
-    for family in sorted({r.family for r in ranked if r.infected}):
-        mine = [r for r in ranked if r.infected and r.family == family]
-        sound = [r for r in mine if r.standing in ("full", "curve") and r.strength is not None]
-        smallest = minimum_detectable(
-            curve([r.strength or 0.0 for r in sound], [r.raw_p <= 0.05 for r in sound])
-        )
+    infected = [r for r in ranked if r.infected and r.standing in ("full", "curve")]
+    for family in ("all", *sorted({r.family for r in infected})):
+        sound = [r for r in infected if family in ("all", r.family) and r.strength is not None]
+        bins = curve([r.strength or 0.0 for r in sound], [r.raw_p <= 0.05 for r in sound])
+        for each in bins:
+            name = f"{knowledge}: found at strength {each.low:g} to {min(each.high, 1):g}, {family}"
+            made[name] = figure(each.sensitivity)
+        smallest = minimum_detectable(bins)
         if smallest is not None:
             made[f"{knowledge}: minimum detectable strength, {family}"] = Figure(
                 smallest, at_least=False
