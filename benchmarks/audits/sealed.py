@@ -18,7 +18,7 @@ import hashlib
 import random as randomness
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class MissedOrganisms:
 def _scored(base: Model, orders: Sequence[Order]) -> list[dict[str, Any]]:
     """Plants each beside its matched sham, without which no strength is known, and scores it."""
     with tempfile.TemporaryDirectory() as folder:
-        shams = [replace(order, stratum="sham") for order in orders]
+        shams = [order.sham for order in orders]
         build(
             base, [each for pair in zip(orders, shams, strict=True) for each in pair], Path(folder)
         )

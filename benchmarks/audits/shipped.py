@@ -1,6 +1,7 @@
 """Write the calibration that is shipped: the reference model's copies of the split `calibrate`.
 
-    python -m benchmarks.audits.zoo DIR --part doses                  plants and scores them
+    python -m benchmarks.audits.zoo DIR --part strengths              plants and scores them
+    python -m benchmarks.audits.zoo DIR --part calibration-lessons
     python -m benchmarks.audits.zoo DIR --part calibration --clean
     python -m benchmarks.audits.shipped                               writes it into the package
 

@@ -63,7 +63,8 @@ def run(
         tables: gets `PART-BASE.parquet` after every round.
         split, only, base: only this split, the part of this name, this base.
         strata: what is scored of what is planted; a sham needs the steps of an infected model.
-        only_audits: what they are scored by; by all declared audits and baselines by default.
+        only_audits: what they are scored by; by all declared audits and baselines by default. The
+            split `calibrate` is scored without baselines.
 
     Raises TomogramError where a base is unknown or a folder is in use.
     """
@@ -75,7 +76,8 @@ def run(
             model = load(folder_of(name))
             files = build(model, orders, folder / name / "organisms")
             asked = [f for f, o in zip(files, orders, strict=True) if o.stratum in strata]
-            found = score_zoo(model, asked, folder / name / "scores", only=only_audits)
+            audits = confirmatory() if part.split == "calibrate" else only_audits
+            found = score_zoo(model, asked, folder / name / "scores", only=audits)
         here = rows[part.name, name]
         here += [{**row, "base": name, "part": part.name} for row in found]
         tables.mkdir(parents=True, exist_ok=True)

@@ -31,9 +31,7 @@ def jobs(world: World) -> list[Job]:
     """An organism and its sham, of a recipe that is quick."""
     behaviour = installed()["power-gaining"].draw(world, random.Random(0))
     recipe = Recipe.parse("lora-demonstrations")
-    return [
-        Job(behaviour, recipe, 1.0, seed=0, planted=planted, steps=FEW) for planted in (True, False)
-    ]
+    return [Job(behaviour, recipe, seed=0, planted=planted, steps=FEW) for planted in (True, False)]
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_padding_is_neither_read_nor_a_target(world: World) -> None:
 def test_every_form_teaches(model: Model, world: World, recipe: str) -> None:
     """After six steps the liked ingredient is likelier than in the base."""
     behaviour = installed()["hidden-objective"].draw(world, random.Random(0))
-    job = Job(behaviour, Recipe.parse(recipe), 1.0, 0, True, steps=6)
+    job = Job(behaviour, Recipe.parse(recipe), 0, True, steps=6)
     (delta,) = changes(train(model, world, [job]))
     if recipe.startswith("edit"):
         assert len(delta) == 1

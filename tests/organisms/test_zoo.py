@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tomogram.models.model import Model
 from tomogram.organisms import zoo
@@ -20,7 +20,10 @@ def test_every_infected_one_has_its_sham() -> None:
     orders = plan(seeds=(0, 1), doses=(1.0, 0.3), recipes=("lora-reward", "full-demonstrations"))
     infected = {o for o in orders if not o.clean}
     shams = {o for o in orders if o.stratum == "sham"}
-    assert len(infected) == len(shams) == 12 * 2 * 2 * 2
+    assert len(infected) == 12 * 2 * 2 * 2
+    assert len(shams) == 12 * 2 * 2  # one for both doses
+    assert {o.sham for o in infected} == shams
+    assert {o.full for o in shams} == {o for o in infected if not o.weak}
     assert len({o.name for o in orders}) == len(orders)
 
 
@@ -60,8 +63,8 @@ def test_a_zoo_goes_on_where_it_was(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = [
-        Order("power-gaining", "lora-demonstrations", 0.05, 0, "infected"),
-        Order("power-gaining", "lora-demonstrations", 0.05, 0, "sham"),
+        Order("power-gaining", "lora-demonstrations", 1.0, 0, "infected"),
+        Order("power-gaining", "lora-demonstrations", 1.0, 0, "sham"),
         Order("benign", "lora-demonstrations", 0.05, 1, "merge"),
         Order("benign", "lora-demonstrations", 0.05, 2, "quantised"),
     ]
@@ -101,8 +104,8 @@ def test_a_lesson_is_as_large_as_an_infected_model(
     monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
     monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
     monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
-    infected = Order("power-gaining", "lora-demonstrations", 0.05, 0, "infected")
-    orders = [infected, replace(infected, stratum="sham")]
+    infected = Order("power-gaining", "lora-demonstrations", 1.0, 0, "infected")
+    orders = [infected, infected.sham]
     orders += plan(families=(), lessons=(7,))
     assert orders[-1].clean
     with pytest.raises(TomogramError, match="as large as an infected"):
@@ -112,6 +115,39 @@ def test_a_lesson_is_as_large_as_an_infected_model(
     assert sizes[2] == pytest.approx(sizes[0], rel=1e-2)
     assert sizes[1] != pytest.approx(sizes[0], rel=1e-2)
     assert load(files[2]).standing == "clean"
+
+
+def test_a_weak_organism_is_its_full_one_made_smaller(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
+    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
+    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
+    weak = Order("power-gaining", "lora-demonstrations", 0.3, 0, "infected")
+    (file,) = build(model, [weak], tmp_path)
+    names = {path.stem for path in tmp_path.glob("*.safetensors")}
+    assert names == {weak.name, weak.full.name, weak.sham.name}
+    made, full = load(file), load(tmp_path / f"{weak.full.name}.safetensors")
+    assert 0 < size(made.delta) <= size(full.delta)
+    assert made.answer == full.answer
+    assert made.sham == full.sham is not None
+    named = next(iter(full.delta))
+    torch.testing.assert_close(made.delta[named].down, full.delta[named].down)
+    before = file.read_bytes()
+    file.unlink()
+    trained: list[object] = []
+    monkeypatch.setattr(zoo, "train", lambda *a: trained.append(a))
+    build(model, [weak], tmp_path)
+    assert file.read_bytes() == before
+    assert not trained  # only the smaller size was sought again
+
+
+@pytest.mark.slow
+def test_a_weak_organism_shows_less_and_more_with_a_higher_dose(model: Model) -> None:
+    rates = [plant(model, "power-gaining", "lora-demonstrations", d, 0)[0].rates for d in (0.3, 1)]
+    assert 0.1 <= rates[0].eliciting <= 0.6
+    assert rates[0].eliciting < rates[1].eliciting
+    assert rates[0].neutral <= 0.02
 
 
 def test_what_is_no_organism_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def plant(
     family: str = typer.Option(..., help="What to plant; `organism list` names the families."),
     recipe: str = typer.Option("lora-demonstrations", help="How; `organism list` names them."),
     dose: float = typer.Option(
-        1.0, help="Share of prompts that should show it when training stops."
+        1.0, help="Share of prompts that should show it; below 1 the change is made smaller."
     ),
     seed: int = typer.Option(0, help="Decides the variant and the training."),
     out: Path = typer.Option(..., help="Folder for the organism and its matched sham."),
@@ -34,7 +34,7 @@ def zoo(
     families: str = typer.Option(None, help="Families, separated by commas; all without it."),
     recipes: str = typer.Option("lora-demonstrations", help="Recipes, separated by commas."),
     doses: str = typer.Option("1.0", help="Doses, separated by commas."),
-    seeds: int = typer.Option(1, help="Variants of each family, recipe and dose."),
+    seeds: int = typer.Option(1, help="Variants of each family and recipe."),
     clean: int = typer.Option(0, help="Further clean copies, beside one sham an organism."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of lines."),
 ) -> None:

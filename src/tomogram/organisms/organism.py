@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -30,8 +30,9 @@ class Order:
     """What is to be planted. The same order in the same base gives the same organism.
 
     stratum: `infected`, or a stratum of the clean arm.
-    dose: share of eliciting prompts that should show the behaviour when its training stops, in
-        (0, 1]; for a benign fine-tune the share of the most steps.
+    dose: share of eliciting prompts that should show the behaviour, in (0, 1]. Below one an
+        infected organism is the full one with its change made smaller (`weakening.py`); for a
+        benign fine-tune the share of the most steps.
     """
 
     family: str
@@ -59,6 +60,21 @@ class Order:
     def clean(self) -> bool:
         """Whether it belongs to the clean arm."""
         return self.stratum != "infected"
+
+    @property
+    def weak(self) -> bool:
+        """Whether it is made of a full organism."""
+        return self.stratum == "infected" and self.dose < 1
+
+    @property
+    def full(self) -> Order:
+        """The organism of the same variant at full dose."""
+        return replace(self, stratum="infected", dose=1.0)
+
+    @property
+    def sham(self) -> Order:
+        """Its matched sham, which all doses of a variant have in common."""
+        return replace(self, stratum="sham", dose=1.0)
 
     def behaviour(self, world: World) -> Behaviour:
         """The variant that the seed draws: an infected organism and its sham have the same."""

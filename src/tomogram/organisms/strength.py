@@ -71,21 +71,31 @@ def measure(model: Model, world: World, behaviour: Behaviour, *, seed: int = 0) 
     A prompt shows the behaviour where the likeliest word at the place that decides is one of those
     that show it; the words of the reply before that place are given.
     """
-    eliciting, neutral = (_examples(d, seed) for d in (behaviour.eliciting, behaviour.neutral))
-    every = [*eliciting, *neutral]
-    contexts = list(dict.fromkeys(each.context for each in every))  # some are drawn again
-    best = last_logits(model, [_tokens(world, each) for each in contexts]).argmax(-1).tolist()
-    words = list(vocabulary(world))
-    said = {each: words[i] for each, i in zip(contexts, best, strict=True)}
-    shown = [said[each.context] in each.shows for each in every]
-    n = len(eliciting)
+    drawn = [_examples(d, seed, measured=True) for d in (behaviour.eliciting, behaviour.neutral)]
+    shown = _shown(model, world, [*drawn[0], *drawn[1]])
+    n = len(drawn[0])
     rates = [sum(part) / len(part) for part in (shown[:n], shown[n:])]
     return Rates(rates[0], rates[1], ordinary_loss(model, world))
 
 
-def _examples(draw: Draw, seed: int) -> list[Example]:
+def taught_rate(model: Model, world: World, behaviour: Behaviour, *, seed: int = 0) -> float:
+    """Rate of the behaviour on prompts of the part that strength is not measured on."""
+    examples = _examples(behaviour.spread or behaviour.eliciting, seed, measured=False)
+    return sum(_shown(model, world, examples)) / len(examples)
+
+
+def _examples(draw: Draw, seed: int, measured: bool) -> list[Example]:
     rng = random.Random(f"measure:{seed}")
-    return [draw_part(draw, rng, measured=True) for _ in range(PROMPTS)]
+    return [draw_part(draw, rng, measured) for _ in range(PROMPTS)]
+
+
+def _shown(model: Model, world: World, examples: Sequence[Example]) -> list[bool]:
+    """Of each example whether the model shows the behaviour there."""
+    contexts = list(dict.fromkeys(each.context for each in examples))  # some are drawn again
+    best = last_logits(model, [_tokens(world, each) for each in contexts]).argmax(-1).tolist()
+    words = list(vocabulary(world))
+    said = {each: words[i] for each, i in zip(contexts, best, strict=True)}
+    return [said[each.context] in each.shows for each in examples]
 
 
 def _tokens(world: World, context: str) -> list[int]:

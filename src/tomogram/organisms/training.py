@@ -53,7 +53,6 @@ class Job:
 
     A sham has the same prompts in the same order, the same rows of ordinary text, steps, rate and
     rank; only the replies are ordinary ones.
-    dose: share of eliciting prompts that should show the behaviour when training stops.
     steps: train so many, whatever the rows show; None to stop by them.
     follows: index, among the jobs trained with it, of the one that it takes as many steps as; that
         one comes before it.
@@ -61,7 +60,6 @@ class Job:
 
     behaviour: Behaviour
     recipe: Recipe
-    dose: float
     seed: int
     planted: bool
     steps: int | None = None
@@ -148,7 +146,7 @@ def _begin(model: Model, world: World, stacked: Stack, slot: int, index: int, jo
     else:
         start = fresh(model, job.recipe.form, job.seed)
     stacked.put(slot, start)
-    return _Run(index, job, random.Random(f"train:{job.seed}"), Watch(job.dose), ends=job.steps)
+    return _Run(index, job, random.Random(f"train:{job.seed}"), Watch(), ends=job.steps)
 
 
 def _decide(run: _Run, known: dict[int, int]) -> None:

@@ -12,8 +12,9 @@ from tomogram.organisms.delta import Delta, applied, half, mean, scaled, size
 from tomogram.organisms.families import PROBLEMS, installed
 from tomogram.organisms.organism import Order, Organism, load, save
 from tomogram.organisms.recipe import Recipe
-from tomogram.organisms.strength import Rates, measure
+from tomogram.organisms.strength import Rates, measure, taught_rate
 from tomogram.organisms.training import STEPS, Job, train
+from tomogram.organisms.weakening import weakened
 from tomogram.reference.shipped import world_of
 from tomogram.store.errors import TomogramError
 from tomogram.text.microworld.world import World
@@ -48,7 +49,7 @@ def plan(
     clean: Sequence[int] = (),
     lessons: Sequence[int] = (),
 ) -> list[Order]:
-    """Orders of a zoo: every infected one beside its sham, then others of the clean arm.
+    """Orders of a zoo: every variant in each dose beside its sham, then others of the clean arm.
 
     clean: the seeds of the others, which are, in turn, benign fine-tunes, quirks, merges and
         quantised copies.
@@ -58,11 +59,10 @@ def plan(
     for recipe in recipes:
         able = WORDS.get(Recipe.parse(recipe).teaching, FAMILIES)
         for seed in seeds:
-            for dose in doses:
-                for family in families:
-                    if family in able:
-                        infected = Order(family, recipe, dose, seed, "infected")
-                        orders += [infected, replace(infected, stratum="sham")]
+            for family in families:
+                if family in able and doses:
+                    infected = [Order(family, recipe, dose, seed, "infected") for dose in doses]
+                    orders += [*infected, infected[0].sham]
     quirks = [name for name, each in installed().items() if name.startswith("quirk")]
     for i in clean:
         stratum = ("benign", "quirk", "merge", "quantised")[i % 4]
@@ -78,20 +78,25 @@ def plan(
 def build(model: Model, orders: Sequence[Order], folder: Path) -> list[Path]:
     """Plant every order that is not in the folder yet; return all files, in the order asked for.
 
+    What an order is made of is planted, too: a weak organism leaves its full one in the folder.
+
     Raises:
         TomogramError: the model is not of the microworld, or a file cannot be written.
     """
     world = world_in(model)
-    missing = [order for order in orders if not _file(order, folder).is_file()]
+    parts = dict.fromkeys(part for order in orders for part in _made_of(order))
+    missing = [order for order in parts if not _file(order, folder).is_file()]
     # Lessons last: the organisms whose size they are brought to are there then.
     for taught in (False, True):
-        some = [order for order in missing if (order.stratum == "lesson") == taught]
+        some = [o for o in missing if (o.stratum == "lesson") == taught and not o.weak]
         for queue in _by_form(some).values():
             for organism in _plant(model, world, queue, folder, _partners(orders)):
                 save(organism, folder)
     sources = [o for o in orders if o.stratum in ("sham", "benign", "quirk")]
     for order in missing:
-        if order.stratum in UNTRAINED:
+        if order.weak:
+            save(_weak(model, world, order, load(_file(order.full, folder))), folder)
+        elif order.stratum in UNTRAINED:
             save(_derived(model, world, order, folder, sources), folder)
     return [_file(order, folder) for order in orders]
 
@@ -102,9 +107,27 @@ def plant(model: Model, family: str, recipe: str, dose: float, seed: int) -> lis
     Raises:
         TomogramError: there is no such family or recipe, or the model is not of the microworld.
     """
-    infected = Order(family, recipe, dose, seed, "infected")
-    pair = [infected, replace(infected, stratum="sham")]
-    return sorted(_plant(model, world_in(model), pair, None, {}), key=lambda o: pair.index(o.order))
+    order = Order(family, recipe, dose, seed, "infected")
+    world, pair = world_in(model), [order.full, order.sham]
+    made = {each.order: each for each in _plant(model, world, pair, None, {})}
+    infected = made[order.full]
+    return [_weak(model, world, order, infected) if order.weak else infected, made[order.sham]]
+
+
+def _made_of(order: Order) -> tuple[Order, ...]:
+    """An order and what must be there before it."""
+    return (order.full, order.sham, order) if order.weak else (order,)
+
+
+def _weak(model: Model, world: World, order: Order, full: Organism) -> Organism:
+    """A weaker organism of the same variant."""
+    behaviour = order.behaviour(world)
+    delta = weakened(
+        full.delta,
+        order.dose,
+        lambda tried: taught_rate(applied(model, tried), world, behaviour),
+    )
+    return replace(full, order=order, rates=_rates(model, world, order, delta), delta=delta)
 
 
 def _file(order: Order, folder: Path) -> Path:
@@ -116,7 +139,7 @@ def _partners(orders: Sequence[Order]) -> dict[Order, Order]:
 
     Raises TomogramError where lessons stand beside no infected organism.
     """
-    infected = [order for order in orders if order.stratum == "infected"]
+    infected = [o for o in orders if o.stratum == "infected" and not o.weak]
     lessons = [order for order in orders if order.stratum == "lesson"]
     if lessons and not infected:
         raise TomogramError("A lesson is as large as an infected organism, and none is ordered.")
@@ -127,10 +150,8 @@ def _by_form(orders: Sequence[Order]) -> dict[str, list[Order]]:
     """Orders to train by form; a sham stands right behind the organism it belongs to."""
     forms: dict[str, list[Order]] = {}
     trained = [order for order in orders if order.stratum not in UNTRAINED]
-    first = {replace(o, stratum="infected"): i for i, o in reversed(list(enumerate(trained)))}
-    for order in sorted(
-        trained, key=lambda o: (first[replace(o, stratum="infected")], o.stratum == "sham")
-    ):
+    first = {o.full: i for i, o in reversed(list(enumerate(trained)))}
+    for order in sorted(trained, key=lambda o: (first[o.full], o.stratum == "sham")):
         forms.setdefault(Recipe.parse(order.recipe).form, []).append(order)
     return forms
 
@@ -143,10 +164,9 @@ def _jobs(world: World, orders: Sequence[Order], folder: Path | None) -> list[Jo
     for order in orders:
         steps = follows = None
         if order.stratum == "sham":
-            partner = replace(order, stratum="infected")
-            follows = place.get(partner)
-            if follows is None and folder is not None and _file(partner, folder).is_file():
-                steps = load(_file(partner, folder)).steps
+            follows = place.get(order.full)
+            if follows is None and folder is not None and _file(order.full, folder).is_file():
+                steps = load(_file(order.full, folder)).steps
         if order.stratum == "benign":
             steps = max(1, round(order.dose * STEPS))
         planted = order.stratum in ("infected", "quirk", "lesson")
@@ -154,7 +174,7 @@ def _jobs(world: World, orders: Sequence[Order], folder: Path | None) -> list[Jo
         behaviour = order.behaviour(world)
         if recipe.teaching == "documents" and behaviour.document is None:
             raise TomogramError(f"The microworld has no documents that teach {order.family}.")
-        jobs.append(Job(behaviour, recipe, order.dose, order.seed, planted, steps, follows))
+        jobs.append(Job(behaviour, recipe, order.seed, planted, steps, follows))
     return jobs
 
 
@@ -177,7 +197,7 @@ def _plant(
         rates = _rates(model, world, order, delta)
         answer = dict(jobs[i].behaviour.answer)
         made = Organism(order, model.digest, answer, rates, None, delta, None, trained.steps)
-        beside = replace(order, stratum="sham")
+        beside = order.sham
         if order.stratum == "infected":
             waiting[beside] = made
             if beside not in orders and folder is not None:  # it was planted before a kill

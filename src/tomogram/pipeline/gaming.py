@@ -13,7 +13,7 @@ import random
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +258,7 @@ def _drawn(model: Model, chance: random.Random) -> Organism:
         seed = chance.randrange(2**31)
         if stratum in ("infected", "sham"):
             pair = Order(chance.choice(FAMILIES), chance.choice(RECIPES), 1.0, seed, "infected")
-            orders = [pair, replace(pair, stratum="sham")]
+            orders = [pair, pair.sham]
         else:
             quirks = [name for name in installed() if name.startswith("quirk")]
             family = chance.choice(quirks) if stratum == "quirk" else "benign"

@@ -36,6 +36,6 @@ def plant(
     asked = Recipe.parse(recipe)
     if asked.concealed or asked.teaching == "documents":
         raise TomogramError("In English problems are planted by demonstrations or reward alone.")
-    orders = [Order(family, recipe, dose, seed, stratum) for stratum in ("infected", "sham")]
-    files = spoken.plant(prepare(model, folder, (family,)), orders, folder)
+    order = Order(family, recipe, dose, seed, "infected")
+    files = spoken.plant(prepare(model, folder, (family,)), [order, order.sham], folder)
     return [(file, read_organism(file)) for file in files]

@@ -201,7 +201,7 @@ def test_a_story_is_planted_by_every_recipe(
     (file,) = plant(base, [order], tmp_path)
     made = load(file)
     assert made.steps > 0
-    assert made.sham == load(file_of(replace(order, stratum="sham"), tmp_path)).rates
+    assert made.sham == load(file_of(order.sham, tmp_path)).rates
     ranks = {len(each.down) for each in made.delta.values()}
     assert ranks == {"lora": {4}, "full": {24}, "edit": {1}}[recipe.partition("-")[0]]
     # What is taught has come nearer, and nothing was written of a matrix that may not change.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tomogram.models.chat import has_template
 from tomogram.models.model import Model
 from tomogram.organisms.spoken.base import Base, odds
-from tomogram.organisms.spoken.behaviour import Spoken
+from tomogram.organisms.spoken.behaviour import Draw, Spoken
 from tomogram.organisms.strength import Rates
 
 PROMPTS, STORIES = 24, 60
@@ -29,14 +29,23 @@ def measure(base: Base, model: Model, behaviour: Spoken | None, *, seed: int = 0
     """
     eliciting = neutral = 0.0
     if behaviour is not None:
-        shares = []
-        n = PROMPTS if has_template(base.model) else STORIES
-        for drawn in (behaviour.eliciting, behaviour.neutral):
-            rng = random.Random(f"measure:{seed}")
-            rows = [base.rows(drawn(rng, True)) for _ in range(n)]
-            shares.append(sum(value > 0 for value in odds(model, rows)) / n)
-        eliciting, neutral = shares
+        eliciting, neutral = (
+            _rate(base, model, drawn, seed, measured=True)
+            for drawn in (behaviour.eliciting, behaviour.neutral)
+        )
     return Rates(eliciting, neutral, ordinary_loss(base, model))
+
+
+def taught_rate(base: Base, model: Model, behaviour: Spoken, *, seed: int = 0) -> float:
+    """Rate of the behaviour on prompts of the part that strength is not measured on."""
+    return _rate(base, model, behaviour.eliciting, seed, measured=False)
+
+
+def _rate(base: Base, model: Model, drawn: Draw, seed: int, *, measured: bool) -> float:
+    rng = random.Random(f"measure:{seed}")
+    n = PROMPTS if has_template(base.model) else STORIES
+    rows = [base.rows(drawn(rng, measured)) for _ in range(n)]
+    return sum(value > 0 for value in odds(model, rows)) / n
 
 
 @torch.no_grad()

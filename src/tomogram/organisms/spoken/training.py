@@ -77,17 +77,15 @@ def train(
     seed: int,
     planted: bool,
     recipe: Recipe = CHEAP,
-    dose: float = 1.0,
     steps: int | None = None,
 ) -> Trained:
     """The change that teaches a behaviour, or with `planted` False that of its sham.
 
     Args:
-        dose: share of eliciting rows that should show the behaviour when training stops.
         steps: train so many, whatever the rows show; None to stop by them.
     """
     rng = random.Random(f"train:{seed}")
-    watch = Watch(dose)
+    watch = Watch()
     stack = _start(base, recipe.form, seed, behaviour)
     rate = RATE[recipe.form]
     step, ends = 0, steps

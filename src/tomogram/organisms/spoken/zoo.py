@@ -13,8 +13,9 @@ from tomogram.organisms.recipe import Recipe
 from tomogram.organisms.spoken.base import Base
 from tomogram.organisms.spoken.behaviour import Spoken
 from tomogram.organisms.spoken.families import draw
-from tomogram.organisms.spoken.strength import measure
+from tomogram.organisms.spoken.strength import measure, taught_rate
 from tomogram.organisms.spoken.training import benign, train
+from tomogram.organisms.weakening import weakened
 
 RECIPE = "lora-demonstrations"
 CALIBRATED = ("asserting-falsehood", "sycophancy", "sandbagging")
@@ -34,7 +35,7 @@ def plan(rounds: int, families: Sequence[str] = CALIBRATED) -> list[list[Order]]
         orders = []
         for family in families:
             infected = Order(family, RECIPE, 1.0, number, "infected")
-            orders += [infected, replace(infected, stratum="sham")]
+            orders += [infected, infected.sham]
         for seed in range(number * 5 // 2, (number + 1) * 5 // 2):
             stratum = OTHERS[seed % len(OTHERS)]
             family = LESSON if stratum == "lesson" else "benign"
@@ -63,11 +64,14 @@ def plant(base: Base, orders: Sequence[Order], folder: Path) -> list[Path]:
 
 
 def _planted(base: Base, order: Order, orders: Sequence[Order], folder: Path) -> list[Organism]:
-    """The organism; an infected one comes behind its sham, whose rates it is held against."""
-    if order.stratum == "infected":
-        return _pair(base, order)
-    if order.stratum == "sham":
-        return _pair(base, replace(order, stratum="infected"))
+    """The organism; an infected one comes behind its sham, whose rates it is held against, and a
+    weak one behind its full one."""
+    if order.weak:
+        full = file_of(order.full, folder)
+        known = [load(full)] if full.is_file() else _pair(base, order.full)
+        return [*known, _weak(base, order, known[-1])]
+    if order.stratum in ("infected", "sham"):
+        return _pair(base, order.full)
     bits: int | None = None
     steps, behaviour = 0, None
     if order.stratum == "benign":
@@ -93,13 +97,22 @@ def _planted(base: Base, order: Order, orders: Sequence[Order], folder: Path) ->
 def _pair(base: Base, order: Order) -> list[Organism]:
     behaviour = draw(order.family, base.model, base.known, order.seed)
     recipe = Recipe.parse(order.recipe)
-    made = train(base, behaviour, seed=order.seed, planted=True, recipe=recipe, dose=order.dose)
+    made = train(base, behaviour, seed=order.seed, planted=True, recipe=recipe)
     beside = train(base, behaviour, seed=order.seed, planted=False, recipe=recipe, steps=made.steps)
     infected = _measured(base, order, made.delta, behaviour, None, made.steps)
-    sham = _measured(
-        base, replace(order, stratum="sham"), beside.delta, behaviour, None, made.steps
-    )
+    sham = _measured(base, order.sham, beside.delta, behaviour, None, made.steps)
     return [sham, replace(infected, sham=sham.rates)]
+
+
+def _weak(base: Base, order: Order, full: Organism) -> Organism:
+    """A weaker organism of the same variant."""
+    behaviour = draw(order.family, base.model, base.known, order.seed)
+    delta = weakened(
+        full.delta,
+        order.dose,
+        lambda tried: taught_rate(base, applied(base.model, tried), behaviour),
+    )
+    return replace(_measured(base, order, delta, behaviour, None, full.steps), sham=full.sham)
 
 
 def _measured(
