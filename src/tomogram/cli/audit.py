@@ -54,7 +54,9 @@ def calibrate(
     recipes: str = typer.Option("lora-demonstrations", help="Recipes, separated by commas."),
     doses: str = typer.Option("1.0,0.3", help="Doses, separated by commas."),
     seeds: int = typer.Option(None, help="Variants of each family; 2, and 12 in English."),
-    clean: int = typer.Option(48, help="Further clean copies, beside one sham an organism."),
+    clean: int = typer.Option(
+        None, help="Further clean copies, beside one sham a variant; as many as shams without it."
+    ),
     audits: str = typer.Option(None, help="Declared audits, separated by commas."),
     shard: str = typer.Option("1/1", help="Do this part of the rounds, such as 2/4."),
 ) -> None:

@@ -35,7 +35,7 @@ def zoo(
     recipes: str = typer.Option("lora-demonstrations", help="Recipes, separated by commas."),
     doses: str = typer.Option("1.0", help="Doses, separated by commas."),
     seeds: int = typer.Option(1, help="Variants of each family and recipe."),
-    clean: int = typer.Option(0, help="Further clean copies, beside one sham an organism."),
+    clean: int = typer.Option(0, help="Further clean copies, beside one sham a variant."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object instead of lines."),
 ) -> None:
     """Plant many problems in one pass a dozen; what is there already is left alone."""

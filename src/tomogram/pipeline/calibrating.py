@@ -84,7 +84,7 @@ def calibrate(
     recipes: Sequence[str] = ("lora-demonstrations",),
     doses: Sequence[float] = (1.0, 0.3),
     seeds: int | None = None,
-    clean: int = 48,
+    clean: int | None = None,
     audits: Sequence[str] | None = None,
     shard: Shard = WHOLE,
 ) -> Path:
@@ -97,7 +97,8 @@ def calibrate(
 
     Args:
         families, recipes, doses, clean: of a model of the microworld; one that speaks English gets
-            the families, and the share of clean copies, of `organisms.spoken`.
+            the families, and the share of clean copies, of `organisms.spoken`. Further clean
+            copies are as many as matched shams by default: fewer shams than others are no measure.
         seeds: variants of each family, a round each; 2 by default, and 12 in English.
         audits: the audits that are declared; all confirmatory ones by default, and three in
             English. A FINDING needs 20 clean copies for each, less one.
@@ -121,13 +122,15 @@ def calibrate(
     else:
         about = scoring.about_copies_of(model, audits)
         count = ROUNDS if seeds is None else seeds
+        named = FAMILIES if families is None else tuple(families)
+        others = count * len(named) * len(recipes) if clean is None else clean
         rounds = [
             plan(
-                families=FAMILIES if families is None else tuple(families),
+                families=named,
                 recipes=recipes,
                 doses=doses,
                 seeds=(seed,),
-                clean=range(seed * clean // count, (seed + 1) * clean // count),
+                clean=range(seed * others // count, (seed + 1) * others // count),
             )
             for seed in range(count)
         ]
