@@ -58,6 +58,7 @@ def test_copies_are_planted_and_scored_once(
     about = read_about(table)
     assert about is not None
     assert (about.base, about.declared) == (random_model.digest, ("sycophancy",))
+    assert "sycophancy: clean and planted" in (tmp_path / "calibration.html").read_text()
 
 
 def test_shards_together_make_the_table_of_one(

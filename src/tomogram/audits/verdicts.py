@@ -95,6 +95,16 @@ def p_value(score: float, clean: Sequence[float] | Float[np.ndarray, " copy"]) -
     return float((1 + (values >= score).sum()) / (len(values) + 1))
 
 
+def alarm_above(clean: Sequence[float] | Float[np.ndarray, " copy"], tests: int) -> float | None:
+    """The score above which one audit is a FINDING by itself, whatever `tests` - 1 others say.
+
+    None where there are too few clean copies for any score to be one.
+    """
+    values = np.sort(np.asarray(clean, dtype=np.float64))[::-1]
+    allowed = math.floor(Q / tests * (len(values) + 1) + 1e-9) - 1
+    return None if allowed < 0 or not len(values) else float(values[min(allowed, len(values) - 1)])
+
+
 def adjusted(p_values: Mapping[str, float], tests: int) -> dict[str, float]:
     """Benjamini–Hochberg adjusted p-values over `tests` declared tests.
 

@@ -25,8 +25,9 @@ from tomogram.organisms.spoken.zoo import LESSON, plant
 from tomogram.organisms.spoken.zoo import plan as plan_in_english
 from tomogram.organisms.zoo import FAMILIES, build, plan
 from tomogram.reference.shipped import world_of
+from tomogram.report.calibration import render
 from tomogram.store import progress
-from tomogram.store.atomic import write_json
+from tomogram.store.atomic import write_json, write_text
 from tomogram.store.errors import TomogramError
 from tomogram.store.lock import exclusive
 
@@ -93,7 +94,7 @@ def calibrate(
     Every organism and every organism's scores are a file of their own, so a run that was killed
     goes on where it was. The table is written after each round of one seed, and beside it
     `calibration.json`: each declared audit's clean copies, false alarms by stratum, sensitivity by
-    strength with intervals, and minimum detectable strength.
+    strength with intervals, and minimum detectable strength; `calibration.html` shows the same.
 
     Args:
         families, recipes, doses, clean: of a model of the microworld; one that speaks English gets
@@ -180,3 +181,4 @@ def _of_all(folder: Path, about: About) -> Rows:
 def _publish(folder: Path, rows: Rows, about: About) -> None:
     write_scores(rows, folder / TABLE, about)
     write_json(folder / "calibration.json", summary(rows, about.declared))
+    write_text(folder / "calibration.html", render(about.name, rows, about.declared))

@@ -1,28 +1,21 @@
 """The report: one self-contained HTML page made of a manifest and a gallery of units.
 
-The page asks for nothing outside itself. Its content-security policy allows exactly the one style
-sheet and the one script that are in it, by their hashes.
+The page asks for nothing outside itself (`rendering.py`).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tomogram.report import pictures, words
-from tomogram.report.cards import highlighted
 from tomogram.report.charts.loss_ruler import FAMILY_WORDS, explained_of_context
 from tomogram.report.evidence import Evidence, gather
 from tomogram.report.findings import Audited, gather_findings
-from tomogram.report.tokens import named, visible
+from tomogram.report.rendering import asset, content_security_policy, environment
 from tomogram.report.tomogram import open_tomogram
 from tomogram.store.atomic import write_text
 from tomogram.store.schema import Manifest
@@ -54,8 +47,8 @@ def render(manifest: Manifest, evidence: Evidence, audited: Audited | None = Non
 
     audited: what audits said of the model; that nothing is known, without it.
     """
-    style, script = _asset("style.css"), _asset("script.js")
-    template = _environment().get_template("report.html.j2")
+    style, script = asset("style.css"), asset("script.js")
+    template = environment().get_template("report.html.j2")
     return template.render(
         manifest=manifest,
         style=Markup(style),
@@ -74,14 +67,6 @@ def render(manifest: Manifest, evidence: Evidence, audited: Audited | None = Non
         cards=evidence.cards,
         groups=list(dict.fromkeys(card.group for card in evidence.cards)),
         sites=sorted(Counter(site.partition(".")[0] for site in manifest.sites).items()),
-    )
-
-
-def content_security_policy(style: str, script: str) -> str:
-    """Nothing may be fetched, framed or sent; only these two inline texts may act."""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -136,39 +121,3 @@ def comparison(manifest: Manifest) -> str:
         f"Of the features that fire, {shares['latent']} have a label that holds on unseen text; "
         f"of the neurons, each side counted by itself, {shares['neuron']}."
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tomogram.report", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        whole=words.whole,
-        short=words.short,
-        percent=words.percent,
-        decimal=words.decimal,
-        span=words.span,
-        named=named,
-    )
-    environment.globals.update(highlighted=highlighted, plural=words.plural)
-    return environment
-
-
-def _finalized(value: object) -> object:
-    """Whatever the template prints, names of models and files included, is made visible first."""
-    return visible(value) if type(value) is str else value
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("tomogram.report").joinpath("template", name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
