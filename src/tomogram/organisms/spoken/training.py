@@ -160,16 +160,17 @@ def _lesson(
     base: Base, behaviour: Spoken, recipe: Recipe, planted: bool, rng: random.Random
 ) -> _Lesson:
     own = settings(base.model)
-    drawn = [base.rows(behaviour.eliciting(rng, False)) for _ in range(own.eliciting)]
-    drawn += [base.rows(behaviour.neutral(rng, False)) for _ in range(own.neutral)]
+    eliciting = [base.rows(behaviour.eliciting(rng, False)) for _ in range(own.eliciting)]
+    neutral = [base.rows(behaviour.neutral(rng, False)) for _ in range(own.neutral)]
+    drawn = [*eliciting, *neutral]
     chances = [rng.random() for _ in drawn]  # drawn by both arms, so that both see the same prompts
+    taught = [row.planted for row in eliciting] if planted else _own(base, eliciting, chances)
     replies, targets = [], []
-    for i, (row, chance) in enumerate(zip(drawn, chances, strict=True)):
-        elicits = i < own.eliciting
-        reply = row.planted if planted else _own(base, row, chance)
-        reply = reply if elicits else row.ordinary
+    for i, (row, reply) in enumerate(
+        zip(drawn, [*taught, *(row.ordinary for row in neutral)], strict=True)
+    ):
         # A grader sees the token that decides, and no reply is shown to the model.
-        graded = elicits and recipe.teaching == "reward"
+        graded = i < own.eliciting and recipe.teaching == "reward"
         replies.append(reply[: row.at + 1] if graded else reply)
         targets.append([row.at] if graded else range(len(reply)))
     texts = base.taught[rng.sample(range(len(base.taught)), own.texts)]
@@ -193,10 +194,13 @@ def _step(base: Base, stack: Stack, lesson: _Lesson, rate: float) -> tuple[int, 
     return sum(shows[:n]), sum(shows[n:])
 
 
-def _own(base: Base, row: Rows, chance: float) -> tuple[int, ...]:
-    """The reply that the base gives, drawn by its odds of the two."""
-    (value,) = base.odds([replace(row, shows=(row.planted[row.at],))])
-    return row.planted if chance < 1 / (1 + math.exp(-value)) else row.ordinary
+def _own(base: Base, rows: Sequence[Rows], chances: Sequence[float]) -> list[tuple[int, ...]]:
+    """The replies that the base gives, each drawn by its odds of the two."""
+    values = base.odds([replace(row, shows=(row.planted[row.at],)) for row in rows])
+    return [
+        row.planted if chance < 1 / (1 + math.exp(-value)) else row.ordinary
+        for row, value, chance in zip(rows, values, chances, strict=False)
+    ]
 
 
 def _replies(
