@@ -50,7 +50,7 @@ def test_a_calibration_is_shown_with_its_figures() -> None:
     assert told["benign fine-tunes"][0] == "11"
     assert told["planted, of the kind it looks for"][0] == "3"  # discarded and others are left out
     assert "2 of 3 planted copies" in strips.caption
-    assert curve.rows == (("0.95", "0.97", "3", "0.67 (0.09 to 0.99)"),)
+    assert curve.rows == (("0.05", "0.97", "3", "0.67 (0.09 to 0.99)"),)
     assert "not shown by so few" in curve.caption
     assert chapter.short == ()
 

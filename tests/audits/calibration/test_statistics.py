@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,12 +11,15 @@ from scipy.stats import ttest_1samp
 from sklearn.metrics import roc_auc_score
 
 from tomogram.audits.calibration.statistics import (
+    ENOUGH,
+    LEAST,
     auroc,
     curve,
     false_alarms,
     minimum_detectable,
     over_bases,
     sensitivity_at,
+    share,
 )
 
 SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=20)
@@ -55,8 +60,25 @@ def test_minimum_detectable_strength() -> None:
     detected = [True] * 40 + [True] * 10 + [False] * 10
     bins = curve(strengths, detected)
     assert [round(b.sensitivity.value, 2) for b in bins] == [0.5, 1.0, 1.0]
-    assert minimum_detectable(bins) == 0.8
+    assert minimum_detectable(bins) == pytest.approx(0.85)
     assert minimum_detectable(curve([0.97] * 5, [True] * 5)) is None  # five are too few to say
+
+
+def test_few_of_a_strength_are_taken_with_the_next_weaker() -> None:
+    """Nine full ones and nine weaker are eighteen together, and tell of their mean strength."""
+    bins = curve([1.0] * 9 + [0.7] * 9 + [0.3] * 4 + [0.01] * 30, [True] * 18 + [False] * 34)
+    assert [(b.low, b.sensitivity.n) for b in bins] == [(0.05, 4), (0.65, 18)]
+    assert minimum_detectable(bins) == pytest.approx(0.85)
+    assert share(LEAST, LEAST).low >= ENOUGH > share(LEAST - 1, LEAST - 1).low
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 1.0), st.booleans()), max_size=120))
+def test_every_model_of_a_curve_stands_in_one_bin(models: list[tuple[float, bool]]) -> None:
+    bins = curve([s for s, _ in models], [d for _, d in models])
+    assert sum(b.sensitivity.n for b in bins) == len(models)
+    assert all(b.sensitivity.n >= LEAST for b in bins[1:])
+    assert all(one.high == other.low for one, other in itertools.pairwise(bins))
+    assert all(b.low <= b.strength + 1e-12 < b.high + 1e-9 for b in bins)
 
 
 def test_false_alarms_count_at_and_below() -> None:

@@ -42,7 +42,7 @@ def test_a_strength_is_detectable_where_enough_are_found() -> None:
     low, high = curves(rows, ("power",))["power"]
     assert (low.sensitivity.value, low.sensitivity.n) == (pytest.approx(1 / 3), 3)
     assert high.sensitivity.value == 1.0
-    assert detectable(rows, ("power",)) == {"power": 0.95}
+    assert detectable(rows, ("power",)) == {"power": 1.0}
     # Beside a second declared audit 1/21 does not pass the adjustment any more.
     assert detectable(rows, ("power", "refusal")) == {}
     discarded = [{**row, "standing": "discarded"} for row in strong]

@@ -15,6 +15,8 @@ EDGES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 """Lower edges of the bins of strength in a sensitivity curve."""
 ENOUGH = 0.8
 """Least lower bound of sensitivity at a strength that counts as detectable."""
+LEAST = 17
+"""Models of a bin: with fewer the lower bound is below ENOUGH even where all were found."""
 
 
 def auroc(infected: Sequence[float], clean: Sequence[float]) -> Estimate:
@@ -73,27 +75,34 @@ class Bin:
 
 
 def curve(strengths: Sequence[float], detected: Sequence[bool]) -> list[Bin]:
-    """Sensitivity by strength; bins without a model are left out."""
+    """Sensitivity by strength, from weak to strong.
+
+    From the strongest down, a bin with fewer than LEAST models takes in the next weaker one; that
+    looks at strengths alone and never at what was detected. Only the weakest bin may have fewer.
+    """
     values, hits = np.asarray(strengths, np.float64), np.asarray(detected, bool)
-    bins = []
-    for low, high in zip(EDGES, (*EDGES[1:], np.inf), strict=True):
+    bins: list[Bin] = []
+    high = float("inf")
+    for low in reversed(EDGES):
         inside = (values >= low) & (values < high)
-        if inside.any():
+        if inside.sum() >= LEAST or (inside.any() and low == EDGES[0]):
             found = share(int(hits[inside].sum()), int(inside.sum()))
-            bins.append(Bin(low, float(high), float(values[inside].mean()), found))
-    return bins
+            bins.append(Bin(low, high, float(values[inside].mean()), found))
+            high = low
+    return bins[::-1]
 
 
 def minimum_detectable(bins: Sequence[Bin]) -> float | None:
     """The smallest strength at which the lower 95 % bound of sensitivity is at least .8.
 
-    It and every stronger bin must reach that. None where no bin does.
+    A bin stands for its models' mean strength; it and every stronger bin must reach that bound.
+    None where no bin does.
     """
     smallest = None
     for each in sorted(bins, key=lambda b: -b.low):
         if each.sensitivity.low < ENOUGH:
             break
-        smallest = each.low
+        smallest = each.strength
     return smallest
 
 
