@@ -48,7 +48,8 @@ def test_a_calibration_is_shown_with_its_figures() -> None:
     told = {row[0]: row[1:] for row in strips.rows}
     assert told["matched shams"] == ("12", "0.00", "6.00", "11.00")
     assert told["benign fine-tunes"][0] == "11"
-    assert told["planted, of the kind it looks for"][0] == "3"  # discarded and others are left out
+    assert told["planted, of the kind it looks for"][0] == "3"  # other kinds are left out
+    assert told["planted, but discarded by their gate"] == ("1", "99.00", "99.00", "99.00")
     assert "2 of 3 planted copies" in strips.caption
     assert curve.rows == (("0.05", "0.97", "3", "0.67 (0.09 to 0.99)"),)
     assert "not shown by so few" in curve.caption
@@ -90,9 +91,9 @@ def test_every_tick_lies_inside_the_drawing(
 ) -> None:
     if not clean and not planted:
         with pytest.raises(ValueError, match="min"):
-            clean_and_planted("power", clean, planted, None)
+            clean_and_planted("power", clean, planted, [], None)
         return
-    _inside(str(clean_and_planted("power", clean, planted, 0.0).svg))
+    _inside(str(clean_and_planted("power", clean, planted, planted, 0.0).svg))
 
 
 def test_the_curve_lies_inside_the_drawing() -> None:

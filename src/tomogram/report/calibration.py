@@ -62,10 +62,10 @@ def chapters(rows: Rows, declared: Sequence[str]) -> list[Chapter]:
         pictures: list[Picture] = []
         for name in declared:
             own = clean.get(name, Clean({}))
-            planted = _planted(some, name)
-            if own.n or planted:
+            planted, discarded = _planted(some, name)
+            if own.n or planted or discarded:
                 alarm = alarm_above(own.all, len(declared))
-                pictures.append(clean_and_planted(name, own.scores, planted, alarm))
+                pictures.append(clean_and_planted(name, own.scores, planted, discarded, alarm))
             if bins := found.get(name):
                 pictures.append(sensitivity_curve(name, bins, minimum_detectable(bins)))
         short = [n for n in declared if clean.get(n, Clean({})).n < needed(len(declared))]
@@ -73,14 +73,18 @@ def chapters(rows: Rows, declared: Sequence[str]) -> list[Chapter]:
     return made
 
 
-def _planted(rows: Rows, audit: str) -> list[float]:
-    """Scores of the planted copies of the families that an audit names, but for the discarded."""
-    return [
-        row["score"]
+def _planted(rows: Rows, audit: str) -> tuple[list[float], list[float]]:
+    """Scores of the planted copies of the families that an audit names: sound ones, discarded."""
+    own = [
+        row
         for row in rows
         if row["audit"] == audit
         and row["stratum"] == "infected"
-        and row["standing"] != "discarded"
         and row["score"] is not None
         and audit in FAMILY_AUDIT.get(row["family"], ())
     ]
+    sound, discarded = (
+        [row["score"] for row in own if (row["standing"] == "discarded") == out]
+        for out in (False, True)
+    )
+    return sound, discarded

@@ -27,18 +27,22 @@ def clean_and_planted(
     audit: str,
     clean: Mapping[str, Sequence[float]],
     planted: Sequence[float],
+    discarded: Sequence[float],
     alarm: float | None,
 ) -> Picture:
     """Scores of an audit on copies of one model; higher is worse.
 
     Args:
         clean: by kind of clean copy. planted: copies with a problem that the audit is about.
+        discarded: others of them, which do more, or cost more, than their gate allows.
         alarm: the score above which the audit alone is a FINDING; None where none is.
 
     Raises ValueError where there is no score at all.
     """
     strips = [(STRATA.get(kind, kind), "pca", list(values)) for kind, values in clean.items()]
     strips.append(("planted, of the kind it looks for", "lost", list(planted)))
+    if discarded:
+        strips.append(("planted, but discarded by their gate", "neuron", list(discarded)))
     scores = [score for _, _, values in strips for score in values]
     low, high = min(scores), max(scores)
     margin = 0.03 * (high - low) or 1.0
