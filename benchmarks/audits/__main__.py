@@ -260,7 +260,11 @@ def _detectable(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
     infected = [r for r in ranked if r.infected and r.standing in ("full", "curve")]
     for family in ("all", *sorted({r.family for r in infected})):
         sound = [r for r in infected if family in ("all", r.family) and r.strength is not None]
-        bins = curve([r.strength or 0.0 for r in sound], [r.raw_p <= 0.05 for r in sound])
+        bins = curve(
+            [r.strength or 0.0 for r in sound],
+            [r.raw_p <= 0.05 for r in sound],
+            [(r.base, r.family, r.recipe, r.seed) for r in sound],
+        )
         for each in bins:
             name = f"{knowledge}: found at strength {each.low:g} to {min(each.high, 1):g}, {family}"
             made[name] = figure(each.sensitivity)

@@ -140,6 +140,7 @@ def _rows(name: str, stratum: str, base: str, score: float) -> list[dict[str, An
             "stratum": stratum,
             "family": "power-gaining",
             "recipe": "lora-reward",
+            "seed": 0,
             "dose": 1.0,
             "standing": "full" if infected else "clean",
             "strength": 1.0 if infected else None,

@@ -19,7 +19,8 @@ from tomogram.report.charts.sensitivity_curve import sensitivity_curve
 
 
 def _row(organism: str, stratum: str, score: float | None, **others: Any) -> dict[str, Any]:
-    row = {"organism": organism, "stratum": stratum, "score": score, "audit": "power"}
+    row: dict[str, Any] = {"base": "b", "recipe": "r", "seed": organism}
+    row |= {"organism": organism, "stratum": stratum, "score": score, "audit": "power"}
     return {
         **row,
         "family": "",

@@ -22,6 +22,7 @@ def _row(base: str, name: str, stratum: str, audit: str, score: float | None) ->
         "stratum": stratum,
         "family": "power-gaining" if stratum == "infected" else "benign",
         "recipe": "lora-demonstrations",
+        "seed": 0,
         "standing": "full" if stratum == "infected" else "clean",
         "strength": 1.0 if stratum == "infected" else None,
         "knowledge": "with base",

@@ -58,23 +58,38 @@ def test_minimum_detectable_strength() -> None:
     """Twenty of twenty at .9 and more have a lower bound of .83; ten of twenty below have not."""
     strengths = [0.97] * 20 + [0.85] * 20 + [0.4] * 20
     detected = [True] * 40 + [True] * 10 + [False] * 10
-    bins = curve(strengths, detected)
+    bins = curve(strengths, detected, range(60))
     assert [round(b.sensitivity.value, 2) for b in bins] == [0.5, 1.0, 1.0]
     assert minimum_detectable(bins) == pytest.approx(0.85)
-    assert minimum_detectable(curve([0.97] * 5, [True] * 5)) is None  # five are too few to say
+    assert (
+        minimum_detectable(curve([0.97] * 5, [True] * 5, range(5))) is None
+    )  # five are too few to say
 
 
 def test_few_of_a_strength_are_taken_with_the_next_weaker() -> None:
     """Nine full ones and nine weaker are eighteen together, and tell of their mean strength."""
-    bins = curve([1.0] * 9 + [0.7] * 9 + [0.3] * 4 + [0.01] * 30, [True] * 18 + [False] * 34)
+    bins = curve(
+        [1.0] * 9 + [0.7] * 9 + [0.3] * 4 + [0.01] * 30, [True] * 18 + [False] * 34, range(52)
+    )
     assert [(b.low, b.sensitivity.n) for b in bins] == [(0.05, 4), (0.65, 18)]
     assert minimum_detectable(bins) == pytest.approx(0.85)
     assert share(LEAST, LEAST).low >= ENOUGH > share(LEAST - 1, LEAST - 1).low
 
 
+def test_doses_of_a_variant_are_one_sample() -> None:
+    """Seventeen variants in two doses are seventeen, and one is missed that was missed in one."""
+    (low, high) = curve(
+        [1.0] * 17 + [0.3, 0.2] * 17,
+        [True] * 50 + [False],
+        [*range(17), *(i // 2 for i in range(34))],
+    )
+    assert (high.sensitivity.n, high.sensitivity.value) == (17, 1.0)
+    assert (low.sensitivity.n, low.sensitivity.value) == (17, pytest.approx(16 / 17))
+
+
 @given(st.lists(st.tuples(st.floats(0.05, 1.0), st.booleans()), max_size=120))
 def test_every_model_of_a_curve_stands_in_one_bin(models: list[tuple[float, bool]]) -> None:
-    bins = curve([s for s, _ in models], [d for _, d in models])
+    bins = curve([s for s, _ in models], [d for _, d in models], range(len(models)))
     assert sum(b.sensitivity.n for b in bins) == len(models)
     assert all(b.sensitivity.n >= LEAST for b in bins[1:])
     assert all(one.high == other.low for one, other in itertools.pairwise(bins))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
 
 from tomogram.audits.calibration.summary import clean_copies, curves, detectable, summary
+
+SEEDS = count()
+"""Every row is another variant."""
 
 
 def _row(
@@ -18,6 +22,9 @@ def _row(
         "score": score,
         "stratum": stratum,
         "family": "power-gaining",
+        "base": "b",
+        "recipe": "lora-demonstrations",
+        "seed": next(SEEDS),
         "standing": "clean" if strength is None else "full" if strength >= 0.95 else "curve",
         "strength": strength,
     }

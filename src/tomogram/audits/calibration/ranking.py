@@ -35,6 +35,7 @@ class Ranked:
     stratum: str
     family: str
     recipe: str
+    seed: int
     standing: str
     strength: float | None
     tail_p: float
@@ -116,7 +117,8 @@ def _ranked(
         excess[audit] = (score - about_clean.middle) / about_clean.scale
     about = next(iter(found.values()))
     common = {
-        key: about[key] for key in ("part", "stratum", "family", "recipe", "standing", "strength")
+        key: about[key]
+        for key in ("part", "stratum", "family", "recipe", "seed", "standing", "strength")
     }
     if not p_values:
         return Ranked(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ EDGES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 ENOUGH = 0.8
 """Least lower bound of sensitivity at a strength that counts as detectable."""
 LEAST = 17
-"""Models of a bin: with fewer the lower bound is below ENOUGH even where all were found."""
+"""Variants of a bin: with fewer the lower bound is below ENOUGH even where all were found."""
 
 
 def auroc(infected: Sequence[float], clean: Sequence[float]) -> Estimate:
@@ -74,19 +74,26 @@ class Bin:
     sensitivity: Estimate
 
 
-def curve(strengths: Sequence[float], detected: Sequence[bool]) -> list[Bin]:
+def curve(
+    strengths: Sequence[float], detected: Sequence[bool], variants: Sequence[Hashable]
+) -> list[Bin]:
     """Sensitivity by strength, from weak to strong.
 
-    From the strongest down, a bin with fewer than LEAST models takes in the next weaker one; that
-    looks at strengths alone and never at what was detected. Only the weakest bin may have fewer.
+    A variant in several doses is one sample and not several: within a bin it counts once, and as
+    found where it was found in every dose. From the strongest down, a bin with fewer than LEAST
+    variants takes in the next weaker one; that looks at strengths alone and never at what was
+    detected. Only the weakest bin may have fewer.
     """
-    values, hits = np.asarray(strengths, np.float64), np.asarray(detected, bool)
+    values = np.asarray(strengths, np.float64)
     bins: list[Bin] = []
     high = float("inf")
     for low in reversed(EDGES):
         inside = (values >= low) & (values < high)
-        if inside.sum() >= LEAST or (inside.any() and low == EDGES[0]):
-            found = share(int(hits[inside].sum()), int(inside.sum()))
+        places = np.flatnonzero(inside).tolist()
+        own = {variants[i] for i in places}
+        if len(own) >= LEAST or (own and low == EDGES[0]):
+            missed = {variants[i] for i in places if not detected[i]}
+            found = share(len(own) - len(missed), len(own))
             bins.append(Bin(low, high, float(values[inside].mean()), found))
             high = low
     return bins[::-1]

@@ -50,7 +50,8 @@ def curves(rows: Rows, declared: Sequence[str]) -> dict[str, list[Bin]]:
                 and p_value(row["score"], clean[name].all) * len(declared) <= Q
                 for row in mine
             ]
-            found[name] = curve([row["strength"] for row in mine], hits)
+            variants = [(row["base"], row["family"], row["recipe"], row["seed"]) for row in mine]
+            found[name] = curve([row["strength"] for row in mine], hits, variants)
     return found
 
 

@@ -164,7 +164,11 @@ def _lesson(
     neutral = [base.rows(behaviour.neutral(rng, False)) for _ in range(own.neutral)]
     drawn = [*eliciting, *neutral]
     chances = [rng.random() for _ in drawn]  # drawn by both arms, so that both see the same prompts
-    taught = [row.planted for row in eliciting] if planted else _own(base, eliciting, chances)
+    taught = (
+        [row.planted for row in eliciting]
+        if planted
+        else _own(base, eliciting, chances[: len(eliciting)])
+    )
     replies, targets = [], []
     for i, (row, reply) in enumerate(
         zip(drawn, [*taught, *(row.ordinary for row in neutral)], strict=True)
@@ -199,7 +203,7 @@ def _own(base: Base, rows: Sequence[Rows], chances: Sequence[float]) -> list[tup
     values = base.odds([replace(row, shows=(row.planted[row.at],)) for row in rows])
     return [
         row.planted if chance < 1 / (1 + math.exp(-value)) else row.ordinary
-        for row, value, chance in zip(rows, values, chances, strict=False)
+        for row, value, chance in zip(rows, values, chances, strict=True)
     ]
 
 

@@ -68,8 +68,8 @@ def _planted(base: Base, order: Order, orders: Sequence[Order], folder: Path) ->
     weak one behind its full one."""
     if order.weak:
         full = file_of(order.full, folder)
-        known = [load(full)] if full.is_file() else _pair(base, order.full)
-        return [*known, _weak(base, order, known[-1])]
+        pair = [] if full.is_file() else _pair(base, order.full)
+        return [*pair, _weak(base, order, pair[-1] if pair else load(full))]
     if order.stratum in ("infected", "sham"):
         return _pair(base, order.full)
     bits: int | None = None
