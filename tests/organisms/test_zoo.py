@@ -16,6 +16,14 @@ from tomogram.organisms.zoo import build, plan, plant
 from tomogram.store.errors import TomogramError
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps of training, and six prompts of each sort to measure."""
+    monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
+    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
+    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
+
+
 def test_every_infected_one_has_its_sham() -> None:
     orders = plan(seeds=(0, 1), doses=(1.0, 0.3), recipes=("lora-reward", "full-demonstrations"))
     infected = {o for o in orders if not o.clean}
@@ -59,6 +67,7 @@ def test_orders_check_themselves(wrong: dict[str, object]) -> None:
         Order(**{**good, **wrong})  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("short")
 def test_a_zoo_goes_on_where_it_was(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,9 +78,6 @@ def test_a_zoo_goes_on_where_it_was(
         Order("benign", "lora-demonstrations", 0.05, 2, "quantised"),
     ]
     orders[2:2] = [Order("benign", "lora-demonstrations", 0.05, 3, "benign")]
-    monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
-    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
-    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
     files = build(model, orders, tmp_path)
     assert [load(f).order for f in files] == orders
     assert all(f.stat().st_size < 400_000 for f in files)
@@ -98,12 +104,8 @@ def test_a_zoo_goes_on_where_it_was(
     assert load(files[1]).standing == "clean"
 
 
-def test_a_lesson_is_as_large_as_an_infected_model(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
-    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
-    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
+@pytest.mark.usefixtures("short")
+def test_a_lesson_is_as_large_as_an_infected_model(model: Model, tmp_path: Path) -> None:
     infected = Order("power-gaining", "lora-demonstrations", 1.0, 0, "infected")
     orders = [infected, infected.sham]
     orders += plan(families=(), lessons=(7,))
@@ -117,12 +119,10 @@ def test_a_lesson_is_as_large_as_an_infected_model(
     assert load(files[2]).standing == "clean"
 
 
+@pytest.mark.usefixtures("short")
 def test_a_weak_organism_is_its_full_one_made_smaller(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tomogram.organisms.strength.PROMPTS", 6)
-    monkeypatch.setattr("tomogram.organisms.training.STEPS", 3)
-    monkeypatch.setattr("tomogram.organisms.training.COOL", 1)
     weak = Order("power-gaining", "lora-demonstrations", 0.3, 0, "infected")
     (file,) = build(model, [weak], tmp_path)
     names = {path.stem for path in tmp_path.glob("*.safetensors")}
