@@ -37,6 +37,7 @@ def row(organism: str, score: float, stratum: str) -> dict:
         "stratum": stratum,
         "family": "benign",
         "recipe": "lora-demonstrations",
+        "seed": 0,
         "standing": "clean",
         "strength": None,
         "knowledge": "with base",

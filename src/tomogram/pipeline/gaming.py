@@ -238,7 +238,7 @@ def audited(
     rows: list[Mapping[str, Any]] = list(of_base(table, known))
     # Not one of the clean copies, whatever it is: those are the reference.
     mine = {"part": "", "base": rows[0]["base"] if rows else "", "organism": "", "family": ""}
-    mine |= {"stratum": "infected", "recipe": "", "standing": "", "strength": None}
+    mine |= {"stratum": "infected", "recipe": "", "seed": 0, "standing": "", "strength": None}
     for name in confirmatory():
         score = installed_audits()[name].measure(subject).score
         rows.append({**mine, "knowledge": knowledge, "audit": name, "score": score})
