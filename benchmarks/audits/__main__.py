@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from benchmarks.audits.as_shipped import verdicts
 from benchmarks.audits.declaration import Declaration, read
+from benchmarks.audits.kinds import kinds
 from benchmarks.audits.zoo import TABLES, run
 from benchmarks.harness import Figure, figure, main
 from tomogram.audits.audit import confirmatory
@@ -102,6 +103,7 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
             beside = reported(rank(rows, audits=(each.name,), knowledge=knowledge), declaration)
             found |= _clustered_figure(beside, f"{knowledge}: AUROC, {each.name}")
             found |= _by(beside, "family", f"{knowledge}, {each.name}")
+    found |= kinds(rows, declaration)
     found |= verdicts(rows, declaration)
     return found | _gates(rows) | _evidence(reported(rows, declaration))
 
