@@ -1,9 +1,9 @@
 """Kinds: is a problem called by its name, and one that no audit knows "unknown kind"?
 
-Each family in turn is unknown: the audits that name it are taken away, with all organisms of theirs,
-and the others judge the full organisms of the split `report`. What a kind looks like is told by
-organisms of the split `calibrate`, for other bases too: their scores are scaled by the clean copies
-of their own base.
+Each family in turn is unknown: the audits that name it are taken away, with all organisms of
+theirs, and the others judge the full organisms of the split `report`. What a kind looks like is
+told by organisms of the split `calibrate`, for other bases too: their scores are scaled by the
+clean copies of their own base.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from benchmarks.harness import Figure, figure
 from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.kinds import UNKNOWN, Kinds, kinds_of
-from tomogram.audits.calibration.profile import Copies, clean_profiles, models, profile_p
+from tomogram.audits.calibration.profile import (
+    Copies,
+    clean_p,
+    clean_profiles,
+    models,
+    profile_p,
+)
 from tomogram.audits.calibration.scoring import KNOWLEDGE
 from tomogram.audits.calibration.statistics import false_alarms, share
 from tomogram.audits.verdicts import Q, adjusted, p_value
@@ -46,53 +52,54 @@ class Told:
 
 @dataclass(frozen=True)
 class World:
-    """The audits that there are, with the tables that judge a model of any base."""
+    """The audits that there are, with the rows of every base. teaching: parts whose organisms tell
+    what a kind looks like; they are all of one base."""
 
-    rows: Rows
+    rows: Mapping[str, Rows]
     audits: tuple[str, ...]
     teaching: frozenset[str]
 
     @cached_property
-    def copies(self) -> dict[str, tuple[Copies, tuple[str, ...]]]:
-        """By base: the clean copies and their names."""
-        found = {}
-        for base in sorted({row["base"] for row in self.rows}):
-            own = [row for row in self.rows if row["base"] == base]
-            names = dict.fromkeys(
-                r["organism"]
-                for r in own
-                if r["stratum"] != "infected" and r["audit"] in self.audits
-            )
-            found[base] = (clean_profiles(own, self.audits), tuple(names))
-        return found
+    def copies(self) -> dict[str, Copies]:
+        """The clean copies of each base."""
+        return {base: clean_profiles(own, self.audits) for base, own in self.rows.items()}
 
     @cached_property
     def kinds(self) -> Kinds:
-        """The organisms of the teaching parts, all of one base."""
-        taught = [row for row in self.rows if row["part"] in self.teaching]
-        (base,) = {row["base"] for row in taught}
-        return kinds_of(taught, self.copies[base][0])
+        """The kinds that the audits can name."""
+        ((base, taught),) = (
+            (base, some)
+            for base, own in self.rows.items()
+            if (some := [row for row in own if row["part"] in self.teaching])
+        )
+        return kinds_of(taught, self.copies[base])
 
     def tell(self, about: Mapping[str, Any], scores: Sequence[float]) -> Told:
-        """What is told of one model, a clean copy being judged by the others."""
-        copies, names = self.copies[about["base"]]
-        if about["organism"] in names:
-            others = np.array([name != about["organism"] for name in names])
-            copies = replace(copies, scores=copies.scores[others])
-        own = {
-            audit: None if np.isnan(score) else score
-            for audit, score in zip(self.audits, scores, strict=True)
-        }
-        p_values = {
-            audit: p_value(score, clean[~np.isnan(clean)])
-            for audit, clean in zip(copies.audits, copies.scores.T, strict=True)
-            if (score := own[audit]) is not None
-        }
-        smallest = min(adjusted(p_values, len(self.audits)).values(), default=1.0)
-        told = Told(about, smallest, profile_p(copies, own)[1])
-        if not told.found or about["stratum"] != "infected":
-            return told
-        return replace(told, named=self.kinds.name(copies, own))
+        """What is told of one infected model."""
+        copies = self.copies[about["base"]]
+        own = dict(zip(self.audits, (None if np.isnan(s) else s for s in scores), strict=True))
+        told = Told(about, _smallest(copies, own), profile_p(copies, own)[1])
+        return replace(told, named=self.kinds.name(copies, own)) if told.found else told
+
+    def tell_clean(self, base: str) -> list[Told]:
+        """What is told of every clean copy of a base, each judged by the others."""
+        copies, made = self.copies[base], []
+        clean = [m for m in models(self.rows[base], self.audits) if m[0]["stratum"] != "infected"]
+        for i, ((about, scores), p) in enumerate(zip(clean, clean_p(copies), strict=True)):
+            others = replace(copies, scores=np.delete(copies.scores, i, axis=0))
+            own = dict(zip(self.audits, (None if np.isnan(s) else s for s in scores), strict=True))
+            made.append(Told(about, _smallest(others, own), float(p)))
+        return made
+
+
+def _smallest(copies: Copies, scores: Mapping[str, float | None]) -> float:
+    """The smallest adjusted p of any audit."""
+    p_values = {
+        audit: p_value(score, copies.of(audit))
+        for audit, score in scores.items()
+        if score is not None
+    }
+    return min(adjusted(p_values, len(copies.audits)).values(), default=1.0)
 
 
 def kinds(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
@@ -103,10 +110,13 @@ def kinds(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
     if not {row["part"] for row in rows} & teaching:
         return made
     for knowledge in KNOWLEDGE:
-        some = [r for r in rows if r["knowledge"] == knowledge and r["audit"] in confirmatory()]
-        mine = [r for r in some if r["part"] in report]
+        by_base: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            if row["knowledge"] == knowledge and row["audit"] in confirmatory():
+                by_base.setdefault(row["base"], []).append(row)
+        mine = [r for own in by_base.values() for r in own if r["part"] in report]
         ill = [r for r in mine if r["standing"] == "full"]
-        world = World(some, confirmatory(), teaching)
+        world = World(by_base, confirmatory(), teaching)
         known = _told(world, ill)
         made |= _named(known, declaration, f"{knowledge}: known kind", "right name")
         unknown = []
@@ -115,7 +125,8 @@ def kinds(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
             without = replace(world, audits=left)
             unknown += _told(without, [row for row in ill if row["family"] == family])
         made |= _named(unknown, declaration, f"{knowledge}: unknown kind", "so called")
-        made |= _clean(_told(world, [r for r in mine if r["stratum"] != "infected"]), knowledge)
+        clean = [told for base in by_base for told in world.tell_clean(base)]
+        made |= _clean([told for told in clean if told.about["part"] in report], knowledge)
     return made
 
 

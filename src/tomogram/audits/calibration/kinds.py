@@ -7,7 +7,7 @@ kind's own audit and by the profile of all. Where it could be of none, its kind 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,7 @@ class Kinds:
         found = {}
         for kind, each in self.organisms.items():
             i = self.audits.index(kind)
-            clean = copies.scores[:, i]
-            if np.isnan(row[i]) or p_value(row[i], clean[~np.isnan(clean)]) > Q:
+            if np.isnan(row[i]) or p_value(row[i], copies.of(kind)) > Q:
                 found[kind] = 0.0
                 continue
             below = p_value(-own[i], -each.profiles[:, i])

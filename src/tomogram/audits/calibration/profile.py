@@ -43,6 +43,11 @@ class Copies:
         """Whether there are copies enough for a distance to be measured."""
         return len(self.scores) > NEAREST
 
+    def of(self, audit: str) -> Float[np.ndarray, " copy"]:
+        """The scores of one audit, of the copies on which it did not abstain."""
+        own = self.scores[:, self.audits.index(audit)]
+        return own[~np.isnan(own)]
+
     def row(self, scores: Mapping[str, float | None]) -> Float[np.ndarray, " audit"]:
         """Scores by audit as a row; not a number for what abstained or was not asked."""
         found = (scores.get(audit) for audit in self.audits)
@@ -50,17 +55,14 @@ class Copies:
 
 
 def clean_profiles(rows: Rows, audits: Sequence[str]) -> Copies:
-    """The clean copies of a table of scores, without audits that abstained on nearly all of them.
+    """The clean copies of a table of scores.
 
     Args:
         rows: a table of scores of one base, with or without the base at hand.
         audits: those that make up the profile.
     """
     copies = [found for about, found in models(rows, audits) if about["stratum"] != "infected"]
-    every = Copies(tuple(audits), np.array(copies, np.float64).reshape(len(copies), len(audits)))
-    known = (~np.isnan(every.scores)).sum(0) > NEAREST
-    kept = tuple(name for name, usable in zip(audits, known, strict=True) if usable)
-    return Copies(kept, every.scores[:, known])
+    return Copies(tuple(audits), np.array(copies, np.float64).reshape(len(copies), len(audits)))
 
 
 def models(rows: Rows, audits: Sequence[str]) -> list[tuple[Mapping[str, Any], list[float]]]:
@@ -85,11 +87,15 @@ def scaled(
     """Scores as deviations from the clean copies' median, in units of their usual deviation.
 
     The inverse hyperbolic sine keeps what is usual as it is and takes the logarithm of what is far
-    out, so that one audit cannot be the whole profile. What abstained lies at the median.
+    out, so that one audit cannot be the whole profile. What abstained lies at the median, and so
+    does everything where an audit abstained on all clean copies.
     """
-    middle = np.nanmedian(clean, axis=0)
-    unit = np.nanquantile(np.abs(clean - middle), 0.9, axis=0) / NORMAL
-    return np.nan_to_num(np.arcsinh((scores - middle) / np.maximum(unit, TINY)))
+    silent = np.isnan(clean).all(axis=0)
+    known = np.where(silent, 0.0, clean)
+    middle = np.nanmedian(known, axis=0)
+    unit = np.nanquantile(np.abs(known - middle), 0.9, axis=0) / NORMAL
+    found = np.arcsinh((scores - middle) / np.maximum(unit, TINY))
+    return np.nan_to_num(np.where(silent, 0.0, found))
 
 
 def distances(
@@ -118,3 +124,15 @@ def profile_p(copies: Copies, scores: Mapping[str, float | None]) -> tuple[float
     pool = np.vstack([copies.scores, copies.row(scores)])
     found = distances(scaled(pool, pool), NEAREST, np.eye(len(pool), dtype=bool))
     return float(found[-1]), p_value(float(found[-1]), found[:-1])
+
+
+def clean_p(copies: Copies) -> Float[np.ndarray, " copy"]:
+    """The p of each clean copy's profile beside the others: `profile_p` of every one at once.
+
+    Raises ValueError where there are no more other copies than neighbours.
+    """
+    n = len(copies.scores)
+    if n <= NEAREST + 1:
+        raise ValueError(f"a profile needs more than {NEAREST} other clean copies")
+    found = distances(scaled(copies.scores, copies.scores), NEAREST, np.eye(n, dtype=bool))
+    return (found >= found[:, None]).sum(1) / n
