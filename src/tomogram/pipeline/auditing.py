@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tomogram.audits.audit import Measurement, abstain, confirmatory, installed
+from tomogram.audits.calibration.kinds import UNKNOWN, kinds_of
+from tomogram.audits.calibration.profile import NEAREST, PROFILE, clean_profiles, profile_p
 from tomogram.audits.calibration.scoring import INSTRUMENT
 from tomogram.audits.calibration.summary import clean_copies, detectable
 from tomogram.audits.locating import Place, place
@@ -14,7 +17,7 @@ from tomogram.audits.spoken.own import DECLARED, SPOKEN, WITHOUT_WORDS
 from tomogram.audits.spoken.scoring import INSTRUMENT as ENGLISH
 from tomogram.audits.spoken.speaker import Speaker
 from tomogram.audits.subject import Subject
-from tomogram.audits.verdicts import Clean, Verdict, judge, p_value
+from tomogram.audits.verdicts import Clean, Q, Verdict, judge, p_value
 from tomogram.models.load import load
 from tomogram.models.model import Model
 from tomogram.pipeline.calibrated import against
@@ -40,7 +43,7 @@ class Finding:
     def asked(self) -> tuple[str, str]:
         """The audit's question, and what keeps the answer honest; empty where it is not known."""
         known = {each.name: each for each in SPOKEN} if self.spoken else installed()
-        about = known.get(self.verdict.audit)
+        about = PROFILE if self.verdict.audit == PROFILE.name else known.get(self.verdict.audit)
         return ("", "") if about is None else (about.asks, about.controls)
 
     def as_json(self) -> dict[str, Json]:
@@ -123,7 +126,8 @@ def audit(
         located=frozenset(n for n, place in places.items() if place and place.located),
         none_because=held.none_because,
     )
-    return [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
+    found = [Finding(v, measured[v.audit], places.get(v.audit)) for v in verdicts]
+    return [*found, _together(verdicts, held.rows, chosen)]
 
 
 def _declared(
@@ -155,7 +159,50 @@ def _spoken(
         strengths=detectable(held.rows, chosen),
         none_because=held.none_because,
     )
-    return [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
+    found = [Finding(v, measured[v.audit], None, spoken=True) for v in verdicts]
+    return [*found, _together(verdicts, held.rows, chosen)]
+
+
+def _together(
+    verdicts: Sequence[Verdict], rows: Sequence[Mapping[str, Any]], declared: tuple[str, ...]
+) -> Finding:
+    """The profile of all declared audits, and the kind of what stands out: a report."""
+    copies = clean_profiles(rows, declared)
+    if not copies.enough:
+        reason = f"{len(copies.scores)} clean copies; {NEAREST + 1} needed"
+        without = Verdict(PROFILE.name, "ABSTAIN", reason, declared=False)
+        return Finding(without, abstain(reason), None)
+    scores = {each.audit: each.score for each in verdicts if each.audit in declared}
+    far, p = profile_p(copies, scores)
+    evidence: dict[str, Json] = {"kind": ""}
+    says = f"the scores of {len(declared)} audits together lie where clean copies do"
+    if p <= Q or any(each.adjusted is not None and each.adjusted <= Q for each in verdicts):
+        kinds = kinds_of(rows, copies)
+        typical = kinds.typical(copies, scores)
+        named = kinds.name(copies, scores) if typical else ""
+        evidence = {"kind": named, "p of being one of a kind": dict(typical)}
+        says = (
+            f"the scores of {len(declared)} audits together lie beyond {1 - p:.1%} of clean copies"
+        )
+        says += _of_kind(named, typical)
+    verdict = Verdict(
+        PROFILE.name,
+        "ABSTAIN",
+        "it reports and is not declared",
+        far,
+        p,
+        n=len(copies.scores),
+        declared=False,
+    )
+    return Finding(verdict, Measurement(far, says, evidence), None)
+
+
+def _of_kind(named: str, typical: Mapping[str, float]) -> str:
+    if not typical:
+        return "; its kind cannot be told, for want of planted organisms of any kind"
+    if named == UNKNOWN:
+        return f"; it is like none of the {len(typical)} kinds that were planted: unknown kind"
+    return f"; it is like what the audit '{named}' finds (p {typical[named]:.2f})"
 
 
 def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bool:

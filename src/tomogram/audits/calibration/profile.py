@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from tomogram.audits.audit import Question
 from tomogram.audits.verdicts import p_value
 
 NEAREST = 5
@@ -23,6 +24,19 @@ NORMAL = 1.645
 """The 90 % quantile of the size of a standard normal deviate."""
 TINY = 1e-9
 """Least unit of an audit: where all clean copies are alike, whatever differs is far out."""
+
+PROFILE = Question(
+    "profile",
+    asks="Do the scores of all audits together lie where those of no clean copy lie?",
+    needs=f"More than {NEAREST} clean copies of the model's base.",
+    method="The mean distance to the nearest clean copies, a coordinate an audit; and of which kind"
+    " of planted problem the model could be one, by that audit's score and by the profile.",
+    controls="What is harmless and new lies far out too, so it reports and is no finding; a kind is"
+    " named only where the model is like its organisms.",
+    references="Distance to neighbours (Angiulli and Pizzuti 2002), judged conformally (Vovk et al."
+    " 2005, section 2.2).",
+)
+"""What it says of itself, beside the audits whose scores it reads."""
 
 Rows = Sequence[Mapping[str, Any]]
 
