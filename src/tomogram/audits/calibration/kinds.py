@@ -43,7 +43,9 @@ class Organisms:
     @property
     def same(self) -> Bool[np.ndarray, "organism organism"]:
         """Whether two are the same variant."""
-        return np.array([[one == other for other in self.variants] for one in self.variants])
+        number = {variant: i for i, variant in enumerate(dict.fromkeys(self.variants))}
+        own = np.array([number[variant] for variant in self.variants])
+        return own[:, None] == own
 
     @property
     def enough(self) -> bool:

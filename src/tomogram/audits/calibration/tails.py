@@ -52,7 +52,7 @@ def shape_of(audits: Sequence[Sequence[float]]) -> float:
 
     audits: the clean scores of each audit. Without any excess the middle of `SHAPES`.
     """
-    excesses = [_excesses(each)[1] for each in audits]
+    excesses = [_excesses(each)[1] for each in audits if len(each)]
     useful = [each for each in excesses if len(each) > 1 and each.max() > 0]
     if not useful:
         return SHAPES[len(SHAPES) // 2]
