@@ -213,11 +213,11 @@ def _held_out(
     for group in (("family",), ("recipe",), ("base",), ("family", "recipe", "base")):
         some = [r for r in ranked if not r.infected or set(group) <= out[id(r)]]
         made |= _clustered_figure(some, f"{knowledge}: AUROC, held out: {' and '.join(group)}")
-    for group in ("recipe", "base"):
-        flagged = [r for r in _counted(ranked) if r.raw_p <= 0.05 and group in out[id(r)]]
+    for what in ("recipe", "base"):
+        flagged = [r for r in _counted(ranked) if r.raw_p <= 0.05 and what in out[id(r)]]
         if flagged:
             right = share(sum(r.rightly_named for r in flagged), len(flagged))
-            name = f"{knowledge}: right kind named, of p ≤ .05, held out: {group}"
+            name = f"{knowledge}: right kind named, of p ≤ .05, held out: {what}"
             made[name] = figure(right, 0.80)
     return made
 
