@@ -55,7 +55,7 @@ def test_a_planted_problem_is_called_by_its_name(
     assert profile.measurement.evidence["kind"] == name
     assert profile.verdict.p is not None
     assert profile.verdict.p < 0.05
-    assert f"like what the audit '{name}' finds" in profile.measurement.says
+    assert f"like the organisms that the audit '{name}' finds" in profile.measurement.says
     own = {each.verdict.audit: each.verdict for each in findings}
     assert own[name].said == "FINDING (detected)"
     assert profile.asked[0].startswith("Do the scores of all audits together")

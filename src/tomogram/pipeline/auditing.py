@@ -178,13 +178,16 @@ def _together(
     says = f"the scores of {len(declared)} audits together lie where clean copies do"
     if p <= Q or any(each.adjusted is not None and each.adjusted <= Q for each in verdicts):
         kinds = kinds_of(rows, copies)
-        typical = kinds.typical(copies, scores)
-        named = kinds.name(copies, scores) if typical else ""
-        evidence = {"kind": named, "p of being one of a kind": dict(typical)}
+        named = kinds.name(copies, scores) if kinds.sizes else ""
+        evidence = {
+            "kind": named,
+            "p of being one of a kind": dict(kinds.typical(copies, scores)),
+            "share of a usual organism's score": dict(kinds.shares(copies, scores)),
+        }
         says = (
             f"the scores of {len(declared)} audits together lie beyond {1 - p:.1%} of clean copies"
         )
-        says += _of_kind(named, typical)
+        says += _of_kind(named)
     verdict = Verdict(
         PROFILE.name,
         "ABSTAIN",
@@ -197,12 +200,12 @@ def _together(
     return Finding(verdict, Measurement(far, says, evidence), None)
 
 
-def _of_kind(named: str, typical: Mapping[str, float]) -> str:
-    if not typical:
+def _of_kind(named: str) -> str:
+    if not named:
         return "; its kind cannot be told, for want of planted organisms of any kind"
     if named == UNKNOWN:
-        return f"; it is like none of the {len(typical)} kinds that were planted: unknown kind"
-    return f"; it is like what the audit '{named}' finds (p {typical[named]:.2f})"
+        return "; it is like none of the kinds that were planted: unknown kind"
+    return f"; it is like the organisms that the audit '{named}' finds"
 
 
 def _stands_out(name: str, found: Measurement, clean: Mapping[str, Clean]) -> bool:
