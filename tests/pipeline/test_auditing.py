@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tomogram.audits.audit import Measurement, confirmatory, installed
@@ -64,13 +65,20 @@ def test_a_planted_problem_is_called_by_its_name(
 def test_what_is_like_no_planted_problem_is_of_unknown_kind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of two problems at once the model is like neither."""
-    both = _organism("sycophancy") | {
-        name: score
-        for name, score in _organism("hidden-objective").items()
-        if name == "hidden-objective"
-    }
-    profile = _told(both, monkeypatch)[-1]
+    """A benign copy but for three audits, each just beyond nearly all clean copies."""
+    kept = shipped()
+    assert kept is not None
+    clean = [
+        row
+        for row in kept.rows
+        if row["knowledge"] == "without base" and row["stratum"] != "infected"
+    ]
+    name = next(row["organism"] for row in clean if row["stratum"] == "benign")
+    scores = {row["audit"]: row["score"] for row in clean if row["organism"] == name}
+    for audit_name in ("beliefs", "power", "secrets"):
+        own = [r["score"] for r in clean if r["audit"] == audit_name and r["score"] is not None]
+        scores[audit_name] = float(np.quantile(own, 0.985))
+    profile = _told(scores, monkeypatch)[-1]
     assert profile.measurement.evidence["kind"] == UNKNOWN
     assert profile.measurement.says.endswith("kinds that were planted: unknown kind")
 

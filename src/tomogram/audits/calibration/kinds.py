@@ -2,9 +2,9 @@
 
 An audit that stands out is not yet the name of a problem: what no audit knows raises some of them
 too. So a kind is named only where the model could be one of its organisms, by the score of the
-kind's own audit and by the profile of all. Where there are too few organisms of the model's base to
-tell, a kind is named where that score is half as far out as that of a usual organism. What is of no
-kind is of unknown kind.
+kind's own audit and by the profile of all, or where that score is about as far out as that of a
+usual organism. Where there are too few organisms of the model's base to tell, half as far is
+enough. What is of no kind is of unknown kind.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from tomogram.audits.verdicts import Q, p_value
 UNKNOWN = "unknown kind"
 TYPICAL = 0.05
 """A kind is not named where no more of its organisms than this share are as little like it."""
-HALF = 0.5
-"""Least share of a usual organism's deviation, where organisms of the base are too few."""
+STRONG, HALF = 0.9, 0.5
+"""Shares of a usual organism's deviation that are enough by themselves: where there are organisms
+of the model's base, and where they are too few."""
 NEAREST = 3
 """Organisms of a kind that a distance is the mean of."""
 STANDING = ("full", "curve")
@@ -126,10 +127,12 @@ class Kinds:
         likeliest = max(typical, key=lambda kind: typical[kind], default=UNKNOWN)
         if typical.get(likeliest, 0.0) > TYPICAL:
             return likeliest
-        shares = self.shares(copies, scores)
-        others = {kind: share for kind, share in shares.items() if kind not in typical}
-        largest = max(others, key=lambda kind: others[kind], default=UNKNOWN)
-        return largest if others.get(largest, 0.0) >= HALF else UNKNOWN
+        strong = {
+            kind: share / (STRONG if kind in typical else HALF)
+            for kind, share in self.shares(copies, scores).items()
+        }
+        strongest = max(strong, key=lambda kind: strong[kind], default=UNKNOWN)
+        return strongest if strong.get(strongest, 0.0) >= 1 else UNKNOWN
 
     def _check(self, copies: Copies) -> None:
         if copies.audits != self.audits:
