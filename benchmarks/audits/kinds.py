@@ -104,22 +104,23 @@ def kinds(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
     """Figures of full organisms of the split `report`, and of its clean copies."""
     teaching = frozenset(p.name for p in declaration.parts if p.split == "calibrate")
     report = {p.name for p in declaration.parts if p.split == "report"}
+    declared = confirmatory()
     made: dict[str, Figure] = {}
     if not any(row["part"] in teaching and row["base"] == BASE for row in rows):
         return made
     for knowledge in KNOWLEDGE:
         by_base: dict[str, list[Mapping[str, Any]]] = {}
         for row in rows:
-            if row["knowledge"] == knowledge and row["audit"] in confirmatory():
+            if row["knowledge"] == knowledge and row["audit"] in declared:
                 by_base.setdefault(row["base"], []).append(row)
         mine = [r for own in by_base.values() for r in own if r["part"] in report]
         ill = [r for r in mine if r["standing"] == "full"]
-        world = World(by_base, confirmatory(), teaching)
+        world = World(by_base, declared, teaching)
         known = _told(world, ill)
         made |= _named(known, declaration, f"{knowledge}: known kind", "right name")
         unknown = []
         for family, naming in FAMILY_AUDIT.items():
-            left = tuple(audit for audit in confirmatory() if audit not in naming)
+            left = tuple(audit for audit in declared if audit not in naming)
             without = replace(world, audits=left)
             unknown += _told(without, [row for row in ill if row["family"] == family])
         made |= _named(unknown, declaration, f"{knowledge}: unknown kind", "so called")

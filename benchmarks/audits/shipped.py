@@ -39,15 +39,28 @@ def chosen(rows: Sequence[Mapping[str, Any]], declaration: Declaration) -> list[
     for part, base, orders in declaration.rounds(BASE):
         if part.split == "calibrate" and base == BASE:
             declared.setdefault(part.name, set()).update(order.name for order in orders)
-    found = []
+    found, audits = [], confirmatory()
     for row in rows:
         if row["part"] not in declared or row["base"] != BASE:
             continue
         if row["organism"] not in declared[row["part"]]:
             raise TomogramError(f"{row['organism']} was never declared in '{row['part']}'.")
-        if row["audit"] in confirmatory():
+        if row["audit"] in audits:
             found.append({**row, **LEFT_OUT})
-    return found
+    return without_spare_shams(found)
+
+
+def without_spare_shams(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without the last shams, so that shams are half of the clean copies.
+
+    A sham hardly moves. Among more of them a lesson or a quirk, which does, is an alarm more often
+    than the level says.
+    """
+    strata = {row["organism"]: row["stratum"] for row in rows}
+    shams = [name for name, stratum in strata.items() if stratum == "sham"]
+    others = sum(stratum not in ("sham", "infected") for stratum in strata.values())
+    spare = set(shams[others:])
+    return [row for row in rows if row["organism"] not in spare]
 
 
 def write(tables: Path = TABLES, out: Path = TABLE) -> Counter[str]:
