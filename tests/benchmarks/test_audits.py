@@ -259,11 +259,17 @@ def test_verdicts_as_shipped_by_hand() -> None:
 def test_what_is_shipped_was_declared_for_calibration() -> None:
     part = replace(PART, name="copies", split="calibrate")
     declared = Declaration((PART, LATER, part))
-    name = part.orders("microworld", 0)[1].name
-    mine = [{**r, "part": "copies"} for r in _rows(name, "sham", "microworld", 1.0)]
+    orders = part.orders("microworld", 0)
+    shams = [order.name for order in orders if order.stratum == "sham"]
+    benign = next(order.name for order in orders if order.stratum == "benign")
+    mine = [
+        {**r, "part": "copies"}
+        for name in (*shams, benign)
+        for r in _rows(name, "benign" if name == benign else "sham", "microworld", 1.0)
+    ]
     others = _rows("bad", "infected", "sibling-1", 9.0)  # of the split report
     found = chosen([*mine, *others], declared)
-    assert {row["organism"] for row in found} == {name}
+    assert {row["organism"] for row in found} == {shams[0], benign}  # no more shams than others
     assert {row["audit"] for row in found} == set(confirmatory())  # no baseline
     stranger = [{**r, "part": "copies"} for r in _rows("x", "sham", "microworld", 1.0)]
     with pytest.raises(TomogramError, match="never declared"):
