@@ -103,6 +103,7 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
             beside = reported(rank(rows, audits=(each.name,), knowledge=knowledge), declaration)
             found |= _clustered_figure(beside, f"{knowledge}: AUROC, {each.name}")
             found |= _by(beside, "family", f"{knowledge}, {each.name}")
+            found |= _ahead(ranked, beside, f"{knowledge}: AUROC ahead of {each.name}")
     found |= kinds(rows, declaration)
     found |= verdicts(rows, declaration)
     return found | _gates(rows) | _evidence(reported(rows, declaration))
@@ -207,12 +208,17 @@ def _detection(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
 def _held_out(
     ranked: Sequence[Ranked], declaration: Declaration, knowledge: str
 ) -> dict[str, Figure]:
-    """AUROC of the infected models whose family, recipe or base took no part in development."""
+    """Detection of the infected models whose family, recipe or base took no part in development,
+    and how many of recipes and bases their own audit names."""
     made: dict[str, Figure] = {}
     out = {id(r): declaration.held_out(vars(r)) for r in ranked}
     for group in (("family",), ("recipe",), ("base",), ("family", "recipe", "base")):
         some = [r for r in ranked if not r.infected or set(group) <= out[id(r)]]
-        made |= _clustered_figure(some, f"{knowledge}: AUROC, held out: {' and '.join(group)}")
+        title = f"held out: {' and '.join(group)}"
+        made |= _clustered_figure(some, f"{knowledge}: AUROC, {title}")
+        found = _clustered(some, lambda each: sensitivity_at(*arms(each), 0.01))
+        if found is not None:
+            made[f"{knowledge}: TPR at 1 % false alarms, {title}"] = figure(found)
     for what in ("recipe", "base"):
         flagged = [r for r in _counted(ranked) if r.raw_p <= 0.05 and what in out[id(r)]]
         if flagged:
@@ -258,6 +264,34 @@ def _by(ranked: Sequence[Ranked], what: str, told: str) -> dict[str, Figure]:
     for value in sorted({getattr(r, what) for r in _counted(ranked)}):
         some = [r for r in ranked if not r.infected or getattr(r, what) == value]
         made |= _clustered_figure(some, f"{told}: AUROC, {value}")
+    return made
+
+
+def _ahead(ranked: Sequence[Ranked], beside: Sequence[Ranked], title: str) -> dict[str, Figure]:
+    """AUROC less that of a baseline on the same models, and so for each family; the mean of the
+    differences in bases, with their interval where there are two."""
+    both = {(r.base, r.organism) for r in beside}
+    ours = [r for r in ranked if (r.base, r.organism) in both]
+    made: dict[str, Figure] = {}
+    for family in ("", *sorted({r.family for r in _counted(ours)})):
+        differences = []
+        for base in sorted({r.base for r in ours}):
+            pair = [
+                arms(
+                    [
+                        r
+                        for r in some
+                        if r.base == base and (not r.infected or family in ("", r.family))
+                    ]
+                )
+                for some in (ours, beside)
+            ]
+            if all(all(each) for each in pair):
+                one, other = (auroc(*each).value for each in pair)
+                differences.append(one - other)
+        if differences:
+            name = f"{title}, {family}" if family else title
+            made[name] = figure(over_bases(differences, within=(-1.0, 1.0)), 0.0)
     return made
 
 

@@ -61,6 +61,19 @@ def test_a_model_that_is_far_out_once_outranks_one_that_is_a_little_out_in_all()
     assert found["bad"].suspicion > found["quirk"].suspicion
 
 
+def test_what_is_beyond_all_clean_copies_outranks_what_is_far_out_but_not_alone() -> None:
+    rows = [row for row in _table("b", 0, 4) if row["organism"] != "bad"]
+    for name, score in (("far", 60.0), ("farther", 100.0)):
+        rows.append(_row("b", name, "lesson", "power", score))
+        rows.append(_row("b", name, "lesson", "secrets", 4.0))
+    rows.append(_row("b", "bad", "infected", "power", 4.0))
+    rows.append(_row("b", "bad", "infected", "secrets", 9.5))  # a little beyond all of them
+    found = {r.organism: r for r in rank(rows, audits=AUDITS, knowledge="with base")}
+    assert found["far"].tail_p < found["bad"].tail_p
+    assert found["bad"].least_p == 1 / 12
+    assert found["bad"].suspicion > found["far"].suspicion
+
+
 def test_how_far_out_a_score_is_counts_in_units_of_its_own_audit() -> None:
     rows = _table("b", 0, 20)
     wide = [{**row, "score": 1000 * row["score"]} for row in rows if row["audit"] == "secrets"]

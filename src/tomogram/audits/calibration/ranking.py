@@ -1,9 +1,10 @@
 """The score of a whole model: how far out its worst audit lies, with their number accounted for.
 
 Clean copies of a base are the reference of every other model of that base. A clean copy is judged
-against the others, so that both arms are judged in the same way. Models are ranked by tail p-values
-(`tails`), which know how far out a score is; what may be *said* of a model rests on conformal ones
-alone (`verdicts`).
+against the others, so that both arms are judged in the same way. Models are ranked by the smallest
+conformal p of any audit, and of two that are beyond equally many clean copies by tail p-values
+(`tails`), which know how far; what may be *said* of a model rests on conformal ones alone
+(`verdicts`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.tails import shape_of, tail
 from tomogram.audits.verdicts import adjusted, p_value
 
+TIE = 1e-8
+"""What a unit of −log10 tail p weighs: with fewer than 100,000 copies it only breaks ties."""
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -25,8 +29,8 @@ class Ranked:
 
     tail_p: the smallest tail p of any audit, of so many audits (Šidák 1967). named: the audit that
     has it. excess: how far that one lies above the median of the clean copies, in units of its
-    tail's scale. raw_p: its conformal p. p: smallest adjusted conformal p of any audit. abstained:
-    whether every audit abstained.
+    tail's scale. raw_p: its conformal p. least_p: smallest conformal p of any audit; p: smallest
+    adjusted one. abstained: whether every audit abstained.
     """
 
     part: str
@@ -41,6 +45,7 @@ class Ranked:
     tail_p: float
     p: float
     raw_p: float
+    least_p: float
     excess: float
     named: str
     abstained: bool
@@ -57,8 +62,9 @@ class Ranked:
 
     @property
     def suspicion(self) -> float:
-        """One number to rank models by, higher is worse: −log10 of the tail p."""
-        return -math.log10(max(self.tail_p, 1e-300))
+        """One number to rank models of a base by, higher is worse: −log10 of the smallest conformal
+        p, and among equal ones of the tail p."""
+        return -math.log10(self.least_p) - TIE * math.log10(max(self.tail_p, 1e-300))
 
 
 def rank(
@@ -128,6 +134,7 @@ def _ranked(
             tail_p=1.0,
             p=1.0,
             raw_p=1.0,
+            least_p=1.0,
             excess=0.0,
             named="",
             abstained=True,
@@ -140,6 +147,7 @@ def _ranked(
         tail_p=of_several(tail_p[worst], len(clean)),
         p=min(adjusted(p_values, len(clean)).values()),
         raw_p=p_values[worst],
+        least_p=min(p_values.values()),
         excess=excess[worst],
         named=worst,
         abstained=False,

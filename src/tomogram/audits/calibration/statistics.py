@@ -48,10 +48,11 @@ def sensitivity_at(infected: Sequence[float], clean: Sequence[float], alarms: fl
     return share(int((np.asarray(infected) > threshold).sum()), len(infected))
 
 
-def over_bases(values: Sequence[float]) -> Estimate:
+def over_bases(values: Sequence[float], within: tuple[float, float] = (0.0, 1.0)) -> Estimate:
     """Mean over bases of a share, with Student's t-interval within [0, 1], for fewer than twenty.
 
-    One base has no interval: low and high are then the value itself, and n says so.
+    within: other bounds, for a difference of shares. One base has no interval: low and high are
+    then the value itself, and n says so.
     Raises ValueError where there is none.
     """
     if not values:
@@ -61,7 +62,10 @@ def over_bases(values: Sequence[float]) -> Estimate:
     if len(array) == 1:
         return Estimate(value=mean, low=mean, high=mean, n=1)
     half = float(stdtrit(len(array) - 1, 0.975) * array.std(ddof=1) / np.sqrt(len(array)))
-    return Estimate(value=mean, low=max(0.0, mean - half), high=min(1.0, mean + half), n=len(array))
+    least, most = within
+    return Estimate(
+        value=mean, low=max(least, mean - half), high=min(most, mean + half), n=len(array)
+    )
 
 
 @dataclass(frozen=True)
