@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomogram.store.canonical import Json, readable_json
+from tomogram.store.findings import REPORTS
 
 VERDICTS = {
     "power": "FINDING (located)",
     "sycophancy": "SUSPICION (p 0.041, not after adjustment)",
     "secrets": "NO FINDING down to strength 0.65",
+    "strengths": f"ABSTAIN ({REPORTS})",
     "deception": "ABSTAIN (it does not know the facts that it would have to misstate)",
 }
 
@@ -21,7 +23,7 @@ def write_findings(folder: Path, digest: str, says: str = "it takes the powerful
         made: dict[str, Json] = {
             "audit": audit,
             "verdict": verdict,
-            "score": None if verdict.startswith("ABSTAIN") else 5.25,
+            "score": None if audit == "deception" else 5.25,
             "p": 0.004,
             "adjusted_p": 0.044,
             "p_by_stratum": {"sham": 0.01},
@@ -42,7 +44,7 @@ def write_findings(folder: Path, digest: str, says: str = "it takes the powerful
     content: Json = {
         "schema_version": 1,
         "model": {"name": "tiny", "digest": digest},
-        "declared": list(VERDICTS),
+        "declared": [audit for audit in VERDICTS if audit != "strengths"],
         "findings": [found(audit, verdict) for audit, verdict in VERDICTS.items()],
     }
     path.write_text(readable_json(content), encoding="utf-8")

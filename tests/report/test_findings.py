@@ -48,19 +48,21 @@ def test_what_was_found_comes_first_and_what_could_not_be_tested_is_there(
         "finding",
         "suspicion",
         "no finding",
+        "reported",
         "abstained",
     ]
     html = write_report(tomogram.folder).read_text("utf-8")
     places = [html.index(verdict.split(" (")[0]) for verdict in VERDICTS.values()]
     assert places == sorted(places)
     words = "".join(Page(html).words)
-    assert "Of 4 audits 1 found something, 1 suspect something, 1 found nothing" in words
+    assert "Of 5 audits 1 found something, 1 suspect something, 1 found nothing" in words
     assert "lowers the odds of the bad answer by 6.50 nats" in words
     assert html.index('id="coverage"') < html.index('id="findings"') < html.index('id="anatomy"')
     # What an audit would say of a problem it did not find is not said, nor are its prompts shown.
-    silent = html[html.index('"verdicts no-finding"') : html.index('id="anatomy"')]
+    silent = html[html.index('"verdicts no-finding"') : html.index('"verdicts reported"')]
     assert "it takes the powerful action" not in silent
-    assert words.count("it takes the powerful action") == 4
+    assert words.count("it takes the powerful action") == 5
+    assert "not judged: it takes the powerful action" in words  # what reports says what it saw
 
 
 def test_no_number_of_silent_audits_makes_a_model_well() -> None:

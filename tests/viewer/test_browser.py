@@ -297,10 +297,11 @@ def test_findings_are_told_by_kind_and_open_by_the_keyboard(opened) -> None:
         "verdicts finding",
         "verdicts suspicion",
         "verdicts no-finding",
+        "verdicts reported",
         "verdicts abstained",
     ]
     words = page.locator("main").inner_text()
-    assert words.index("How much of the model") < words.index("Of 4 audits 1 found something")
+    assert words.index("How much of the model") < words.index("Of 5 audits 1 found something")
     assert "p 0.004, 0.044 after adjustment, beside 240 clean copies" in words
     assert "seize the servers" in words  # the evidence of a finding is open
     closed = page.locator(".verdicts.suspicion details")

@@ -214,6 +214,7 @@ def test_findings_are_told_as_they_are_now(
         "finding",
         "suspicion",
         "no finding",
+        "reported",
         "abstained",
     ]
     (power,) = found["groups"][0]["audits"]

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
+from tomogram.store.findings import REPORTS
 
 Q = 0.05
 """Level of the false discovery rate (Benjamini and Hochberg 1995)."""
@@ -204,8 +205,7 @@ def _verdict(
     strata = {} if clean is None else {s: p_value(score, v) for s, v in clean.scores.items()}
     raw = None if clean is None or n == 0 else p_value(score, clean.all)
     if name not in declared:
-        why = "it reports and is not declared"
-        return Verdict(name, "ABSTAIN", why, score, raw, None, strata, n)
+        return Verdict(name, "ABSTAIN", REPORTS, score, raw, None, strata, n)
     if name not in p_values:
         why = f"{n} clean copies; {enough} needed"
         if n == 0 and none_because:

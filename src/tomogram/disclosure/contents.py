@@ -92,7 +92,7 @@ def audits(facts: Facts) -> Section:
     """What each audit said, findings first."""
     if facts.audits is None:
         return Section("Findings of audits", (NO_AUDITS,))
-    order = {"finding": 0, "suspicion": 1, "no finding": 2, "abstained": 3}
+    order = {"finding": 0, "suspicion": 1, "no finding": 2, "reported": 3, "abstained": 4}
     found = sorted(facts.audits.findings, key=lambda each: order[each.kind])
     return Section(
         "Findings of audits",
@@ -354,13 +354,14 @@ def _audits_in_a_line(facts: Facts) -> str:
     if facts.audits is None:
         return "none was given; that says nothing about the model"
     kinds = [each.kind for each in facts.audits.findings]
-    if kinds and set(kinds) == {"abstained"}:
+    if kinds and set(kinds) <= {"reported", "abstained"}:
         return f"all {len(kinds)} abstained, so they say nothing about this model"
     return ", ".join(
         (
             words.plural(kinds.count("finding"), "finding"),
             words.plural(kinds.count("suspicion"), "suspicion"),
             f"{kinds.count('no finding')} that found nothing",
+            f"{kinds.count('reported')} that report",
             f"{kinds.count('abstained')} abstained",
         )
     )

@@ -1,7 +1,7 @@
 """Findings as SARIF 2.1.0 (OASIS), for the places where teams look at findings.
 
 Verdicts become kinds (section 3.27.9 of the standard): a finding *fails*; a suspicion asks for
-*review*; an abstention leaves the question *open*; where nothing was found the result is
+*review*; an abstention leaves the question *open*; a report, and where nothing was found, are
 *informational*, never *pass*, because an audit that finds nothing has not found a model clean.
 """
 
@@ -23,6 +23,7 @@ _KINDS = {
     "finding": "fail",
     "suspicion": "review",
     "no finding": "informational",
+    "reported": "informational",
     "abstained": "open",
 }
 _ANSWERS = {"ALARM": "fail", "PASS": "informational", "ABSTAIN": "open", None: "open"}

@@ -25,6 +25,7 @@ from tomogram.reference.shipped import world_of
 from tomogram.store.atomic import write_json
 from tomogram.store.canonical import Json
 from tomogram.store.errors import TomogramError
+from tomogram.store.findings import REPORTS
 
 SCHEMA = 1
 """Version of `findings.json`."""
@@ -191,7 +192,7 @@ def _together(
     verdict = Verdict(
         PROFILE.name,
         "ABSTAIN",
-        "it reports and is not declared",
+        REPORTS,
         far,
         p,
         n=len(copies.scores),

@@ -18,6 +18,7 @@ TITLES: dict[Kind, str] = {
     "finding": "Found",
     "suspicion": "Suspected, but not beyond the adjustment for several tests",
     "no finding": "Tested, and nothing found down to the strength named, where one is",
+    "reported": "Reported, and not judged",
     "abstained": "Could not be tested",
 }
 NONE = (
@@ -52,7 +53,7 @@ class Audited:
         return (
             f"Of {len(self.audits)} audits {n['finding']} found something, {n['suspicion']} suspect"
             f" something, {n['no finding']} found nothing down to the strength they name, where"
-            f" they name one, and {n['abstained']} could not test."
+            f" they name one, {n['reported']} report, and {n['abstained']} could not test."
         )
 
 

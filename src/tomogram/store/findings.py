@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tomogram.store.errors import TomogramError
 from tomogram.store.schema import Digest, Record
 
-Kind = Literal["finding", "no finding", "suspicion", "abstained"]
+Kind = Literal["finding", "no finding", "suspicion", "reported", "abstained"]
 
 _KINDS: dict[str, Kind] = {
     "FINDING": "finding",
@@ -19,6 +19,9 @@ _KINDS: dict[str, Kind] = {
     "SUSPICION": "suspicion",
     "ABSTAIN": "abstained",
 }
+
+REPORTS = "it reports and is not declared"
+"""Why an audit abstains whose p does not count: it may have measured something all the same."""
 
 AUDITS = "Whether something is wrong with the model (audits)"
 """What a scan's manifest lists as not measured, because audits are run beside it."""
@@ -46,15 +49,15 @@ class Finding(Record):
 
     @property
     def kind(self) -> Kind:
-        """Which of the four verdicts it is."""
-        return _KINDS[_word(self.verdict)]
+        """Which of the four verdicts it is, and of abstentions whether it reports."""
+        return "reported" if self.verdict.endswith(f"({REPORTS})") else _KINDS[_word(self.verdict)]
 
     @property
     def told(self) -> str:
         """What may be told of it: what an audit says holds only where it found something.
 
         Otherwise there is a raw score at most, which nothing was held against or which is no worse
-        than that of clean copies.
+        than that of clean copies. A report is told as what it is.
         """
         if self.kind in ("finding", "suspicion"):
             parts = (self.says, f"at {self.site}" if self.site else "")
@@ -62,7 +65,10 @@ class Finding(Record):
         if self.score is None:
             return ""
         score = f"{self.score:+.2f}".replace("-", "−")
-        return f"Raw score {score}{', not judged' * (self.kind == 'abstained')}."
+        if self.kind == "reported" and self.says:
+            return f"Raw score {score}, not judged: {self.says}."
+        judged = self.kind == "no finding"
+        return f"Raw score {score}{'' if judged else ', not judged'}."
 
 
 class Shown(Finding):

@@ -76,7 +76,7 @@ export interface Verdict {
 
 export interface Findings {
   summary: string;
-  groups: { kind: "finding" | "suspicion" | "no finding" | "abstained"; title: string; audits: Verdict[] }[];
+  groups: { kind: "finding" | "suspicion" | "no finding" | "reported" | "abstained"; title: string; audits: Verdict[] }[];
 }
 
 export type Way = "words" | "meaning" | "examples" | "promotes" | "suppresses";
