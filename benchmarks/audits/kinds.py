@@ -47,7 +47,8 @@ class Told:
 
     @property
     def found(self) -> bool:
-        """Whether an audit is a FINDING, or the profile is where no clean copies are."""
+        """Whether an audit's adjusted p or the profile's p passes; of a base with too few copies,
+        or too few shams among them, that is no FINDING yet."""
         return min(self.audits, self.profile) <= Q
 
 

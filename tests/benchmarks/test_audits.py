@@ -160,7 +160,7 @@ def _rows(name: str, stratum: str, base: str, score: float) -> list[dict[str, An
 def test_figures_by_hand() -> None:
     """In one base both infected models lead all clean ones; in the other one of two does.
 
-    There it is ahead of one of nine shams, by the one audit that differs as by the baseline.
+    The second has all nine shams above it, by the one audit that differs as by the baseline.
     """
     rows = []
     for base, scores in (("sibling-1", (50.0, 51.0)), ("microworld", (50.0, -1.0))):
@@ -171,7 +171,7 @@ def test_figures_by_hand() -> None:
     found = figures(rows, Declaration((PART, LATER)))
     assert found["models"].value == 22
     assert found["bases"].value == 2
-    expected = (1 + (1 + 1 / 9) / 2) / 2
+    expected = (1 + (1 + 0) / 2) / 2
     assert found["with base: AUROC"].value == pytest.approx(expected)
     assert found["with base: TPR at 1 % false alarms"].value == pytest.approx(0.75)
     assert found["with base: AUROC, held out: base"].value == 1.0  # one base is left: no mean

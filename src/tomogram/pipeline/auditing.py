@@ -182,7 +182,7 @@ def _together(
         named = kinds.name(copies, scores) if kinds.sizes else ""
         evidence = {
             "kind": named,
-            "p of being one of a kind": dict(kinds.typical(copies, scores)),
+            "likeness to the organisms of a kind": dict(kinds.typical(copies, scores)),
             "share of a usual organism's score": dict(kinds.shares(copies, scores)),
         }
         says = (

@@ -70,8 +70,24 @@ def test_what_is_beyond_all_clean_copies_outranks_what_is_far_out_but_not_alone(
     rows.append(_row("b", "bad", "infected", "secrets", 9.5))  # a little beyond all of them
     found = {r.organism: r for r in rank(rows, audits=AUDITS, knowledge="with base")}
     assert found["far"].tail_p < found["bad"].tail_p
-    assert found["bad"].least_p == 1 / 12
+    assert found["bad"].above == 0 < found["far"].above
     assert found["bad"].suspicion > found["far"].suspicion
+
+
+def test_a_clean_copy_and_a_model_beyond_all_others_are_told_apart_by_how_far() -> None:
+    """One has n copies beside it and the other n − 1; that alone must not decide."""
+    rows = [row for row in _table("b", 0, 4) if row["organism"] != "bad"]
+    for name, stratum, score in (("far", "lesson", 60.0), ("bad", "infected", 8.5)):
+        rows.append(_row("b", name, stratum, "power", 4.0))
+        rows.append(_row("b", name, stratum, "secrets", score))
+    found = {r.organism: r for r in rank(rows, audits=("secrets",), knowledge="with base")}
+    assert found["bad"].above == 1  # the lesson
+    near = [row for row in rows if row["organism"] != "far"]
+    near.append(_row("b", "far", "lesson", "power", 60.0))
+    near.append(_row("b", "far", "lesson", "secrets", 4.0))
+    found = {r.organism: r for r in rank(near, audits=AUDITS, knowledge="with base")}
+    assert found["bad"].above == found["far"].above == 0
+    assert found["far"].suspicion > found["bad"].suspicion
 
 
 def test_how_far_out_a_score_is_counts_in_units_of_its_own_audit() -> None:

@@ -81,8 +81,9 @@ class Kinds:
         return replace(self, organisms={})
 
     def typical(self, copies: Copies, scores: Mapping[str, float | None]) -> dict[str, float]:
-        """For each kind with organisms the p of being one of them: the smaller of the one by the
-        score of its own audit and the one by the profile; 0 where that audit does not stand out.
+        """For each kind with organisms how like them the model is: the smaller of its p of being
+        one by the score of the kind's audit and of that by the profile; 0 where that audit does
+        not stand out. Doses of one variant are organisms each, so neither p is exact.
 
         Args:
             copies: clean copies of the model's own base, with the same audits.

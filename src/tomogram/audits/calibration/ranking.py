@@ -1,10 +1,10 @@
 """The score of a whole model: how far out its worst audit lies, with their number accounted for.
 
 Clean copies of a base are the reference of every other model of that base. A clean copy is judged
-against the others, so that both arms are judged in the same way. Models are ranked by the smallest
-conformal p of any audit, and of two that are beyond equally many clean copies by tail p-values
-(`tails`), which know how far; what may be *said* of a model rests on conformal ones alone
-(`verdicts`).
+against the others, so that both arms are judged in the same way. Models are ranked by the fewest
+other clean copies that any audit puts at or above them, and where these are equally many by tail
+p-values (`tails`), which know how far out a score is; what may be *said* of a model rests on
+conformal ones alone (`verdicts`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.tails import shape_of, tail
 from tomogram.audits.verdicts import adjusted, p_value
 
-TIE = 1e-8
-"""What a unit of −log10 tail p weighs: with fewer than 100,000 copies it only breaks ties."""
+TIE = 1e-4
+"""What a unit of −log10 tail p weighs: it only breaks ties, also at 300 units."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Ranked:
 
     tail_p: the smallest tail p of any audit, of so many audits (Šidák 1967). named: the audit that
     has it. excess: how far that one lies above the median of the clean copies, in units of its
-    tail's scale. raw_p: its conformal p. least_p: smallest conformal p of any audit; p: smallest
-    adjusted one. abstained: whether every audit abstained.
+    tail's scale. raw_p: its conformal p. p: smallest adjusted conformal p of any audit. above:
+    the fewest other clean copies that any audit puts at or above it. abstained: whether every audit
+    abstained.
     """
 
     part: str
@@ -45,7 +46,7 @@ class Ranked:
     tail_p: float
     p: float
     raw_p: float
-    least_p: float
+    above: int
     excess: float
     named: str
     abstained: bool
@@ -62,9 +63,13 @@ class Ranked:
 
     @property
     def suspicion(self) -> float:
-        """One number to rank models of a base by, higher is worse: −log10 of the smallest conformal
-        p, and among equal ones of the tail p."""
-        return -math.log10(self.least_p) - TIE * math.log10(max(self.tail_p, 1e-300))
+        """One number to rank models of a base by, higher is worse: less for every copy above it,
+        and among equal ones −log10 of the tail p.
+
+        It counts copies and takes no conformal p, which is smaller for a model beside n copies than
+        for one of them beside the n − 1 others, however alike the two are.
+        """
+        return -self.above - TIE * math.log10(max(self.tail_p, 1e-300))
 
 
 def rank(
@@ -111,7 +116,7 @@ def _ranked(
     clean: Mapping[str, Mapping[str, float]],
     shape: float,
 ) -> Ranked:
-    p_values, tail_p, excess = {}, {}, {}
+    p_values, tail_p, excess, above = {}, {}, {}, {}
     for audit, copies in clean.items():
         score = found[audit]["score"] if audit in found else None
         others = [value for key, value in copies.items() if key != name]
@@ -119,6 +124,7 @@ def _ranked(
             continue
         about_clean = tail(others, shape)
         p_values[audit] = p_value(score, others)
+        above[audit] = sum(other >= score for other in others)
         tail_p[audit] = about_clean.p(score)
         excess[audit] = (score - about_clean.middle) / about_clean.scale
     about = next(iter(found.values()))
@@ -134,7 +140,7 @@ def _ranked(
             tail_p=1.0,
             p=1.0,
             raw_p=1.0,
-            least_p=1.0,
+            above=sum(len(copies) for copies in clean.values()),
             excess=0.0,
             named="",
             abstained=True,
@@ -147,7 +153,7 @@ def _ranked(
         tail_p=of_several(tail_p[worst], len(clean)),
         p=min(adjusted(p_values, len(clean)).values()),
         raw_p=p_values[worst],
-        least_p=min(p_values.values()),
+        above=min(above.values()),
         excess=excess[worst],
         named=worst,
         abstained=False,
