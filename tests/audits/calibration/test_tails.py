@@ -43,6 +43,7 @@ def test_the_shape_is_found_from_audits_of_other_units() -> None:
     st.sampled_from(SHAPES),
 )
 @example([0.0, 0.0, 1.0, -1.0, -1.0, -1.5e-193], [0.0, 0.0], 0.5)
+@example([0.0, 2.2250738585e-313], [0.0, 0.0], 0.25)  # so small that a share of it is 0
 def test_a_higher_score_never_has_a_greater_p(
     clean: list[float], scores: list[float], shape: float
 ) -> None:

@@ -9,6 +9,7 @@ of a base, since a single audit has too few copies to tell it; the scale is each
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def _scale(excesses: Float[np.ndarray, " copy"], shape: float) -> float:
     Every excess counts at most (1 + shape) / shape there, so one far copy does not stretch it.
     """
     largest = float(excesses.max()) if len(excesses) else 0.0
-    if largest <= 0:
+    if largest <= sys.float_info.min * 1e20:
         return 1e-9  # clean copies that are all alike: whatever differs is far out
 
     def balance(scale: float) -> float:
