@@ -93,7 +93,7 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
         every = rank(rows, audits=confirmatory(), knowledge=knowledge)
         ranked = reported(every, declaration)
         found |= _detection(ranked, knowledge)
-        found |= _registered(ranked, knowledge)
+        found |= _registered(ranked, Counter(r.base for r in every if not r.infected), knowledge)
         found |= _held_out(ranked, declaration, knowledge)
         found |= _alarms(ranked, knowledge)
         found |= _copies(every, knowledge)
@@ -206,13 +206,20 @@ def _detection(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
     return made
 
 
-def _registered(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
+def _registered(
+    ranked: Sequence[Ranked], clean: Mapping[str, int], knowledge: str
+) -> dict[str, Figure]:
     """Detection by the score that was fixed before the split was opened: the smallest adjusted
-    conformal p, ties by how far out the worst audit is."""
+    conformal p, ties by how far out the worst audit is.
+
+    A p beside n copies is brought to one beside the n - 1 others that a clean copy has, which
+    would lose every tie otherwise. clean: copies of each base.
+    """
 
     def both(some: Sequence[Ranked]) -> tuple[list[float], list[float]]:
         def score(r: Ranked) -> float:
-            return float("-inf") if r.abstained else -r.p + 1e-9 * r.excess
+            p = r.p * (clean[r.base] + 1) / clean[r.base] if r.infected else r.p
+            return float("-inf") if r.abstained else -round(p, 12) + 1e-9 * r.excess
 
         return [score(r) for r in _counted(some)], [score(r) for r in some if not r.infected]
 
