@@ -11,6 +11,7 @@ the interval is over bases; with one it is over its models, and says nothing abo
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -219,7 +220,11 @@ def _registered(
     def both(some: Sequence[Ranked]) -> tuple[list[float], list[float]]:
         def score(r: Ranked) -> float:
             p = r.p * (clean[r.base] + 1) / clean[r.base] if r.infected else r.p
-            return float("-inf") if r.abstained else -round(p, 12) + 1e-9 * r.excess
+            return (
+                float("-inf")
+                if r.abstained
+                else -round(p, 12) - 1e-9 * math.log10(max(r.tail_p, 1e-300))
+            )
 
         return [score(r) for r in _counted(some)], [score(r) for r in some if not r.infected]
 

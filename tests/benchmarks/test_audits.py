@@ -306,3 +306,19 @@ def test_gates_count_full_organisms_by_family() -> None:
     assert found["lora-reward: sycophancy"].value == 0.5
     assert found["lora-reward: false-fact"].value == 1.0
     assert found["lora-reward: steps, median"].value == 10
+
+
+def test_the_first_score_gives_no_tie_to_either_arm() -> None:
+    """An infected model and a clean copy have one copy above each: the one farther out leads,
+    though a p beside 300 copies is smaller than one beside 299."""
+    rows = [r for i in range(300) for r in _rows(f"sham-{i}", "sham", "microworld", float(i))]
+    rows += _rows("bad", "infected", "microworld", 298.9)
+    secrets = {f"sham-{i}": i / 1000 for i in range(300)} | {"sham-0": 1e6, "sham-1": 2e6}
+    rows = [
+        {**row, "score": secrets.get(row["organism"], 0.0)} if row["audit"] == "secrets" else row
+        for row in rows
+    ]
+    found = figures(rows, Declaration((PART, LATER)))
+    # Above it are the farthest by power, the farthest by secrets, and the second by secrets.
+    assert found["with base: AUROC, by the first score"].value == pytest.approx(297 / 300)
+    assert found["with base: AUROC"].value == pytest.approx(297 / 300)
