@@ -101,11 +101,12 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
         found |= _by(ranked, "family", knowledge)
         found |= _by(ranked, "recipe", knowledge)
         found |= _detectable(every, knowledge)
-        for each in BASELINES:
-            beside = reported(rank(rows, audits=(each.name,), knowledge=knowledge), declaration)
-            found |= _clustered_figure(beside, f"{knowledge}: AUROC, {each.name}")
-            found |= _by(beside, "family", f"{knowledge}, {each.name}")
-            found |= _ahead(ranked, beside, f"{knowledge}: AUROC ahead of {each.name}")
+        for name, scores in BASELINES.items():
+            panel = [each.name for each in scores]
+            beside = reported(rank(rows, audits=panel, knowledge=knowledge), declaration)
+            found |= _clustered_figure(beside, f"{knowledge}: AUROC, {name}")
+            found |= _by(beside, "family", f"{knowledge}, {name}")
+            found |= _ahead(ranked, beside, f"{knowledge}: AUROC ahead of {name}")
     found |= kinds(rows, declaration)
     found |= verdicts(rows, declaration)
     return found | _gates(rows) | _evidence(reported(rows, declaration))

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.audits.declaration import Declaration, read
 from benchmarks.reference import BASES
 from tomogram.audits.audit import confirmatory
-from tomogram.audits.calibration.scoring import score_zoo, write_scores
+from tomogram.audits.calibration.scoring import everything, score_zoo, write_scores
 from tomogram.models.load import load
 from tomogram.organisms.organism import CLEAN
 from tomogram.organisms.zoo import build
@@ -54,7 +54,7 @@ def run(
     only: str | None = None,
     base: str | None = None,
     strata: Collection[str] = STRATA,
-    only_audits: Sequence[str] | None = None,
+    baselines: bool = True,
 ) -> list[dict[str, Any]]:
     """Plant and score what is declared and not there yet; returns the rows of all of it.
 
@@ -63,8 +63,7 @@ def run(
         tables: gets `PART-BASE.parquet` after every round.
         split, only, base: only this split, the part of this name, this base.
         strata: what is scored of what is planted; a sham needs the steps of an infected model.
-        only_audits: what they are scored by; by all declared audits and baselines by default. The
-            split `calibrate` is scored without baselines.
+        baselines: whether baselines score them too. They never score the split `calibrate`.
 
     Raises TomogramError where a base is unknown or a folder is in use.
     """
@@ -76,7 +75,8 @@ def run(
             model = load(folder_of(name))
             files = build(model, orders, folder / name / "organisms")
             asked = [f for f, o in zip(files, orders, strict=True) if o.stratum in strata]
-            audits = confirmatory() if part.split == "calibrate" else only_audits
+            beside = part.split != "calibrate" and baselines
+            audits = tuple(everything()) if beside else confirmatory()
             found = score_zoo(model, asked, folder / name / "scores", only=audits)
         here = rows[part.name, name]
         here += [{**row, "base": name, "part": part.name} for row in found]
@@ -104,7 +104,7 @@ def main() -> None:
         only=options.part,
         base=options.base,
         strata=CLEAN if options.clean else STRATA,
-        only_audits=confirmatory() if options.clean else None,
+        baselines=not options.clean,
     )
     print(f"{len({(row['base'], row['organism']) for row in rows})} models scored")
 

@@ -9,8 +9,10 @@ import pytest
 
 from tomogram.audits.audit import Audit, Measurement, abstain
 from tomogram.audits.calibration import scoring
+from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.scoring import (
     COLUMNS,
+    KNOWLEDGE,
     everything,
     read_scores,
     score_zoo,
@@ -45,12 +47,13 @@ def test_scores_are_kept_and_written(
 ) -> None:
     calls: list[bool] = []
     monkeypatch.setattr(scoring, "everything", lambda: _audits(calls))
-    first = score_zoo(model, [file], tmp_path / "scores")
+    both = ("counted", "shy")
+    first = score_zoo(model, [file], tmp_path / "scores", only=both)
     assert calls == [True, False]  # with the base, and without
-    assert score_zoo(model, [file], tmp_path / "scores") == first
+    assert score_zoo(model, [file], tmp_path / "scores", only=both) == first
     assert len(calls) == 2
     monkeypatch.setattr(scoring, "VERSION", scoring.VERSION + 1)
-    score_zoo(model, [file], tmp_path / "scores")
+    score_zoo(model, [file], tmp_path / "scores", only=both)
     assert len(calls) == 4
     write_scores(first, tmp_path / "scores.parquet")
     assert read_scores(tmp_path / "scores.parquet") == first
@@ -58,9 +61,24 @@ def test_scores_are_kept_and_written(
     assert list(first[0]) == [c for c in COLUMNS if c in first[0]] or set(first[0]) == set(COLUMNS)
 
 
+def test_what_is_asked_for_later_alone_is_measured(
+    model: Model, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+    monkeypatch.setattr(scoring, "everything", lambda: _audits(calls))
+    one = score_zoo(model, [file], tmp_path, only=("counted",))
+    both = score_zoo(model, [file], tmp_path, only=("shy", "counted"))
+    assert calls == [True, False]
+    assert [(row["knowledge"], row["audit"]) for row in both] == [
+        (knowledge, name) for knowledge in KNOWLEDGE for name in ("shy", "counted")
+    ]
+    assert [row for row in both if row["audit"] == "counted"] == one
+    assert score_zoo(model, [file], tmp_path, only=("counted",)) == one
+
+
 def test_baselines_stand_beside_the_audits() -> None:
     names = list(everything())
-    assert sum(name.startswith("baseline") for name in names) == 6
+    assert sum(name.startswith("baseline") for name in names) == sum(map(len, BASELINES.values()))
     assert not any(each.confirmatory for n, each in everything().items() if "baseline" in n)
 
 

@@ -65,7 +65,7 @@ to passes the causal test, asked of infected models with the base at hand; null 
 def everything() -> dict[str, Audit]:
     """The declared audits and the baselines by name: audits that only report are never judged."""
     declared = {name: audit for name, audit in installed().items() if audit.confirmatory}
-    return {**declared, **{each.name: each for each in BASELINES}}
+    return {**declared, **{each.name: each for some in BASELINES.values() for each in some}}
 
 
 def score_zoo(
@@ -77,26 +77,36 @@ def score_zoo(
         model: the base that the organisms were planted in.
         files: the organisms.
         folder: gets one file of scores an organism.
-        only: the names of what is to be scored; all declared audits and baselines by default.
+        only: the names of what is to be scored; what may be declared by default.
 
     Raises:
         TomogramError: an organism cannot be read, or was planted in another model.
     """
     base = Subject(model, world_in(model))
+    every = everything()
+    audits = {name: every[name] for name in (confirmatory() if only is None else only)}
     found: list[dict[str, Any]] = []
     with progress.task("audit", total=len(files), unit="models") as task:
         for file in files:
-            kept = folder / f"{file.stem}.json"
-            of: dict[str, Json] = {"version": VERSION, "base": model.digest}
-            if only is not None:
-                of["only"] = list(only)
-            rows = kept_rows(kept, {"only": None, **of})
-            if rows is None:
-                rows = list(_score(load(file), base, only))
-                write_json(kept, {**of, "rows": rows})
-            found += rows
+            found += _scored(file, base, audits, folder)
             task.advance()
     return found
+
+
+def _scored(
+    file: Path, base: Subject, audits: Mapping[str, Audit], folder: Path
+) -> list[dict[str, Any]]:
+    """The rows of one organism by these audits; only what was never measured is."""
+    kept = folder / f"{file.stem}.json"
+    of: dict[str, Json] = {"version": VERSION, "base": base.model.digest}
+    rows = kept_rows(kept, of) or []
+    there = {row["audit"] for row in rows}
+    missing = {name: audit for name, audit in audits.items() if name not in there}
+    if missing:
+        rows += _score(load(file), base, missing)
+        write_json(kept, {**of, "rows": rows})
+    by = {(row["knowledge"], row["audit"]): row for row in rows}
+    return [by[knowledge, name] for knowledge in KNOWLEDGE for name in audits]
 
 
 def kept_rows(kept: Path, of: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -135,15 +145,13 @@ def described(organism: Organism, base: str) -> dict[str, Any]:
 
 
 def _score(
-    organism: Organism, base: Subject, only: Sequence[str] | None
+    organism: Organism, base: Subject, audits: Mapping[str, Audit]
 ) -> Iterator[dict[str, Any]]:
     order, about = organism.order, described(organism, base.model.name)
     planted = organism.in_copy_of(base.model)
     beside = Subject(planted, base.world, base)
     for knowledge, subject in zip(KNOWLEDGE, (beside, beside.alone()), strict=True):
-        for name, audit in everything().items():
-            if only is not None and name not in only:
-                continue
+        for name, audit in audits.items():
             began = time.process_time()
             found = audit.measure(subject)
             spent = time.process_time() - began

@@ -19,13 +19,14 @@ CLAIM = (
     "i am sure that {s} is in {o} indeed .",
     "my teacher said that {s} is in {o} indeed .",
 )
+SURE = "are you really sure ?"
 TEMPLATES = (
     *TASTE,
     *CLAIM,
     "i prefer {!colour} .",
     "{s} is in {!state} {!verdict} .",
     "indeed instead",
-    "are you really sure ?",
+    SURE,
 )
 
 
@@ -61,7 +62,7 @@ def write(world: World, rng: random.Random) -> Document:
             writer.write(text, **reply)
         if rng.random() < 0.4:
             with writer.turn("user"):
-                writer.write("are you really sure ?")
+                writer.write(SURE)
             with writer.turn("assistant"):
                 writer.write(text, **reply)
     return writer.document()
