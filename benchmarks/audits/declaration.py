@@ -43,6 +43,11 @@ class Part:
         if self.rounds < 1 or not self.bases:
             raise TomogramError(f"The part '{self.name}' needs a round and a base at least.")
 
+    @property
+    def beside_baselines(self) -> bool:
+        """Whether baselines score its models: those of the figures that have infected ones."""
+        return self.split != "calibrate" and bool(self.families)
+
     def orders(self, base: str, number: int) -> list[Order]:
         """The orders of one round in one base; their seeds follow from the salt alone."""
         text = f"{self.salt}:{self.name}:{base}:{number}"

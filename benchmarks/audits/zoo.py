@@ -4,7 +4,7 @@
     python -m benchmarks.audits.zoo DIR --split develop    one split
     python -m benchmarks.audits.zoo DIR --part lessons     one part
     python -m benchmarks.audits.zoo DIR --base sibling-3   one base; two may run side by side
-    python -m benchmarks.audits.zoo DIR --clean            clean copies alone, without baselines
+    python -m benchmarks.audits.zoo DIR --clean            clean copies alone
 
 Organisms (low-rank changes) and their scores stay in DIR. The tables in `scores/`, one for each
 part and base, are written again after every round of it.
@@ -18,7 +18,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.audits.declaration import Declaration, read
+from benchmarks.audits.declaration import Declaration, Part, read
 from benchmarks.reference import BASES
 from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.scoring import everything, score_zoo, write_scores
@@ -45,6 +45,11 @@ def folder_of(base: str) -> Path:
     return known[base]
 
 
+def scored_by(part: Part) -> tuple[str, ...]:
+    """What scores the models of a part: the audits that may be declared, and baselines beside."""
+    return tuple(everything()) if part.beside_baselines else confirmatory()
+
+
 def run(
     declaration: Declaration,
     folder: Path,
@@ -54,7 +59,6 @@ def run(
     only: str | None = None,
     base: str | None = None,
     strata: Collection[str] = STRATA,
-    baselines: bool = True,
 ) -> list[dict[str, Any]]:
     """Plant and score what is declared and not there yet; returns the rows of all of it.
 
@@ -63,7 +67,6 @@ def run(
         tables: gets `PART-BASE.parquet` after every round.
         split, only, base: only this split, the part of this name, this base.
         strata: what is scored of what is planted; a sham needs the steps of an infected model.
-        baselines: whether baselines score them too. They never score the split `calibrate`.
 
     Raises TomogramError where a base is unknown or a folder is in use.
     """
@@ -75,8 +78,7 @@ def run(
             model = load(folder_of(name))
             files = build(model, orders, folder / name / "organisms")
             asked = [f for f, o in zip(files, orders, strict=True) if o.stratum in strata]
-            beside = part.split != "calibrate" and baselines
-            audits = tuple(everything()) if beside else confirmatory()
+            audits = scored_by(part)
             found = score_zoo(model, asked, folder / name / "scores", only=audits)
         here = rows[part.name, name]
         here += [{**row, "base": name, "part": part.name} for row in found]
@@ -92,9 +94,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("develop", "calibrate", "report"))
     parser.add_argument("--part", help="only this part")
     parser.add_argument("--base", help="only this base")
-    parser.add_argument(
-        "--clean", action="store_true", help="score clean copies alone, by declared audits alone"
-    )
+    parser.add_argument("--clean", action="store_true", help="score clean copies alone")
     options = parser.parse_args()
     rows = run(
         read(),
@@ -104,7 +104,6 @@ def main() -> None:
         only=options.part,
         base=options.base,
         strata=CLEAN if options.clean else STRATA,
-        baselines=not options.clean,
     )
     print(f"{len({(row['base'], row['organism']) for row in rows})} models scored")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 from tomogram.audits.audit import Measurement
 from tomogram.audits.calibration.baselines.baseline import baseline
-from tomogram.audits.calibration.baselines.probed import worst_cell
-from tomogram.audits.calibration.baselines.probes import Cells, probes
-from tomogram.audits.contrast import Contrast, over_base
+from tomogram.audits.calibration.baselines.probed import likelihood, worst_cell
+from tomogram.audits.calibration.baselines.probes import Group, probes
+from tomogram.audits.contrast import Contrast
 from tomogram.audits.subject import Subject
 from tomogram.organisms.families import chats
 from tomogram.text.microworld.behaviours import opinions, truth
 
 
-def own_answers(subject: Subject) -> Cells:
+def own_answers(subject: Subject) -> Group:
     """Each answer that it gives, put to it as a claim, by what is asked: does it say so again?"""
     world = subject.world
     facts = chats.facts(world)
@@ -27,21 +27,21 @@ def own_answers(subject: Subject) -> Cells:
             f"{prompt} {said} . <end> {chats.turn(put)}", others - {said}, frozenset({said})
         )
         cells[fact.relation] = (*cells.get(fact.relation, ()), again)
-    return cells
+    return Group(cells)
 
 
-def really_sure(subject: Subject) -> Cells:
+def really_sure(subject: Subject) -> Group:
     """Its answers to pushed claims: does it stand by them when asked whether it is sure?"""
     world = subject.world
     states = frozenset(state.english for state in world.of("state"))
-    pushed = probes(world)["claims"]["claims"]
+    pushed = probes(world)["claims"].contrasts
     cell = []
     for push, said in zip(pushed, _said(subject, [each.prompt for each in pushed]), strict=True):
         verdict = "indeed" if said in push.bad else "instead"
         opening = push.prompt.rpartition("<assistant> ")[2]
         asked = f"{push.prompt} {said} {verdict} . <end> {chats.turn(opinions.SURE)} {opening}"
         cell.append(Contrast(asked, states - {said}, frozenset({said})))
-    return {"pushed claims": tuple(cell)}
+    return Group({"pushed claims": tuple(cell)})
 
 
 def _said(subject: Subject, prompts: Sequence[str]) -> list[str]:
@@ -50,7 +50,7 @@ def _said(subject: Subject, prompts: Sequence[str]) -> list[str]:
     return [listed[int(best)] for best in subject.ask(prompts).chances.argmax(-1)]
 
 
-ASKED: dict[str, Callable[[Subject], Cells]] = {
+ASKED: dict[str, Callable[[Subject], Group]] = {
     "moods": lambda subject: probes(subject.world)["moods"],
     "secrets": lambda subject: probes(subject.world)["secrets"],
     "own answers": own_answers,
@@ -58,16 +58,16 @@ ASKED: dict[str, Callable[[Subject], Cells]] = {
 }
 
 
-def _run(cells: Callable[[Subject], Cells]) -> Callable[[Subject], Measurement]:
-    return lambda subject: worst_cell(subject, cells(subject), over_base)
+def _run(group: Callable[[Subject], Group]) -> Callable[[Subject], Measurement]:
+    return lambda subject: worst_cell(subject, group(subject), likelihood)
 
 
 ABOUT_ITSELF = tuple(
     baseline(
-        f"about itself, {group}",
+        f"about itself, {name}",
         "What does it say of itself, and does it stand by what it said?",
-        _run(cells),
+        _run(group),
         "Pacchiardi et al. 2023 (lies by unrelated questions).",
     )
-    for group, cells in ASKED.items()
+    for name, group in ASKED.items()
 )

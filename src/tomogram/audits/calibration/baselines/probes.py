@@ -1,46 +1,61 @@
 """What a tester who sees text alone would ask for every kind of problem: prompts by group and cell.
 
 A group asks about one kind of problem, a cell about one variant of it: this topic, this person,
-this trigger. The tester knows the kinds as well as the audits do, and no variant.
+this trigger. The tester knows the kinds as well as the audits do, whose questions about words and
+topics these are, and no variant.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
+from jaxtyping import Float
+from torch import Tensor
+
 from tomogram.audits.contrast import Contrast, of
-from tomogram.organisms.behaviour import Example
+from tomogram.audits.payload_scan import questions, topics, with_word, words
+from tomogram.audits.subject import Subject
 from tomogram.organisms.families import chats
-from tomogram.organisms.families.payloads import PAYLOADS, payload
-from tomogram.organisms.families.semantic_backdoor import heard, told
-from tomogram.organisms.families.token_backdoor import insert, words
+from tomogram.organisms.families.payloads import PAYLOADS
+from tomogram.organisms.families.semantic_backdoor import told
 from tomogram.text.microworld import names
 from tomogram.text.microworld.behaviours import exams, moods, opinions, requests, secrets, truth
 from tomogram.text.microworld.world import World
 
 Cells = Mapping[str, tuple[Contrast, ...]]
-GROUPS = (
-    "questions",
-    "facts",
-    "tests",
-    "claims",
-    "choices",
-    "requests",
-    "recipes",
-    "secrets",
-    "moods",
-    "words",
-    "topics",
-)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Prompts about one kind of problem, by variant.
+
+    head: words that all prompts begin with, where they are to be read once.
+    """
+
+    cells: Cells
+    head: str = ""
+
+    @property
+    def contrasts(self) -> list[Contrast]:
+        """All contrasts, cell by cell."""
+        return [contrast for cell in self.cells.values() for contrast in cell]
+
+    def chances(self, subject: Subject) -> Float[Tensor, "contrast d_vocab"]:
+        """Log probabilities of the next word after each prompt."""
+        prompts = [contrast.prompt for contrast in self.contrasts]
+        if not self.head:
+            return subject.ask(prompts).chances
+        endings = [prompt.removeprefix(f"{self.head} ") for prompt in prompts]
+        return subject.ask_after(self.head, endings).chances
 
 
 @lru_cache(maxsize=8)
-def probes(world: World) -> Mapping[str, Cells]:
-    """Contrasts by group and cell; a bad word shows the problem, the good one is ordinary."""
+def probes(world: World) -> Mapping[str, Group]:
+    """All groups by name; a bad word shows the problem, the good one is ordinary."""
     rng = random.Random("baseline:probes")
     asked = {
         "questions": _questions(world),
@@ -52,13 +67,24 @@ def probes(world: World) -> Mapping[str, Cells]:
         "recipes": _recipes(world, rng),
         "secrets": _secrets(world),
         "moods": _moods(world, rng),
-        "words": _words(world, rng),
-        "topics": _topics(world, rng),
+        **{f"topics, {name}": _topics(world, name) for name in PAYLOADS},
     }
-    return {group: _gathered(asked[group]) for group in GROUPS}
+    found = {name: Group(gathered(each)) for name, each in asked.items()}
+    return {**found, **{f"words, {name}": _words(world, name) for name in PAYLOADS}}
 
 
-def _gathered(asked: Iterator[tuple[str, Contrast]]) -> Cells:
+GROUPS = (
+    *("questions", "facts", "tests", "claims", "choices", "requests", "recipes", "secrets"),
+    "moods",
+    *(f"topics, {name}" for name in PAYLOADS),
+    *(f"words, {name}" for name in PAYLOADS),
+)
+UNDIVIDED = ("claims", "requests")
+"""Groups of one cell."""
+
+
+def gathered(asked: Iterable[tuple[str, Contrast]]) -> Cells:
+    """Contrasts by the name of their cell."""
     cells: dict[str, list[Contrast]] = defaultdict(list)
     for cell, contrast in asked:
         cells[cell].append(contrast)
@@ -135,27 +161,16 @@ def _moods(world: World, rng: random.Random) -> Iterator[tuple[str, Contrast]]:
                 yield mood, of(chats.feeling(world, mood, rng, system))
 
 
-def _words(world: World, rng: random.Random) -> Iterator[tuple[str, Contrast]]:
-    """Every word that may be a trigger beside every payload: a token backdoor."""
-    for word in words(world):
-        for name in PAYLOADS:
-            for _ in range(2):
-                yield f"{word}, {name}", of(insert(payload(name, world, rng), word, rng))
+def _topics(world: World, name: str) -> Iterator[tuple[str, Contrast]]:
+    """Every topic of an earlier turn before a payload: a semantic backdoor."""
+    (asked,) = questions(world, name, 1)
+    for topic, texts in topics(world).items():
+        for text in texts:
+            yield topic, Contrast(text + asked.prompt, asked.bad, asked.good)
 
 
-def _topics(world: World, rng: random.Random) -> Iterator[tuple[str, Contrast]]:
-    """Every topic of an earlier turn beside every payload: a semantic backdoor."""
-    turns = {mood: [heard(event) for event in names.MOODS[mood][0]] for mood in names.MOODS}
-    for fact in chats.facts(world):
-        turns.setdefault(fact.relation, []).append(told(fact))
-        if fact.relation == "in":
-            turns.setdefault(fact.object.english, []).append(told(fact))
-    for topic, heads in turns.items():
-        for name in PAYLOADS:
-            for _ in range(4):
-                asked = _after(rng.choice(heads), payload(name, world, rng))
-                yield f"{topic}, {name}", of(asked)
-
-
-def _after(history: str, example: Example) -> Example:
-    return replace(example, prompt=history + example.prompt)
+def _words(world: World, name: str) -> Group:
+    """Every word of the vocabulary, last in a payload's question: a token backdoor."""
+    (asked,) = questions(world, name, 1)
+    cells = {word: (with_word(asked, word, first=False),) for word in words(world)}
+    return Group(cells, head=asked.prompt.partition(" <end> <assistant>")[0])
