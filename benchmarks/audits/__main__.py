@@ -17,15 +17,24 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
 
 from benchmarks.audits.as_shipped import verdicts
+from benchmarks.audits.beside import beside_baselines
 from benchmarks.audits.declaration import Declaration, read
+from benchmarks.audits.detection import (
+    COUNTED,
+    Rows,
+    arms,
+    by,
+    clustered,
+    clustered_figure,
+    counted,
+    reported,
+)
 from benchmarks.audits.kinds import kinds
 from benchmarks.audits.zoo import TABLES, run
 from benchmarks.harness import Figure, figure, main
 from tomogram.audits.audit import confirmatory
-from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.families import FAMILY_AUDIT
 from tomogram.audits.calibration.ranking import Ranked, rank
 from tomogram.audits.calibration.scoring import KNOWLEDGE, read_scores
@@ -50,11 +59,6 @@ TARGETS = {
 }
 SMALL = "develop"
 """The part that a quick run plants."""
-COUNTED = ("full",)
-"""Standing of the infected models in the headline figures."""
-
-Rows = Sequence[Mapping[str, Any]]
-M = TypeVar("M", Ranked, Mapping[str, Any])
 
 
 def measure(quick: bool) -> dict[str, Figure]:
@@ -98,32 +102,13 @@ def figures(rows: Rows, declaration: Declaration) -> dict[str, Figure]:
         found |= _held_out(ranked, declaration, knowledge)
         found |= _alarms(ranked, knowledge)
         found |= _copies(every, knowledge)
-        found |= _by(ranked, "family", knowledge)
-        found |= _by(ranked, "recipe", knowledge)
+        found |= by(ranked, "family", knowledge)
+        found |= by(ranked, "recipe", knowledge)
         found |= _detectable(every, knowledge)
-        for name, scores in BASELINES.items():
-            panel = [each.name for each in scores]
-            beside = reported(rank(rows, audits=panel, knowledge=knowledge), declaration)
-            found |= _clustered_figure(beside, f"{knowledge}: AUROC, {name}")
-            found |= _by(beside, "family", f"{knowledge}, {name}")
-            found |= _ahead(ranked, beside, f"{knowledge}: AUROC ahead of {name}")
+        found |= beside_baselines(rows, declaration, knowledge)
     found |= kinds(rows, declaration)
     found |= verdicts(rows, declaration)
     return found | _gates(rows) | _evidence(reported(rows, declaration))
-
-
-def reported(models: Sequence[M], declaration: Declaration) -> list[M]:
-    """The models of the split `report`, or all where there are none, as in a quick run.
-
-    Copies of the split `calibrate` are only what they are judged against, and weak organisms of the
-    curves: the calibration that is shipped is made of them.
-    """
-    report = {part.name for part in declaration.parts if part.split == "report"}
-    return [each for each in models if _part(each) in report] or list(models)
-
-
-def _part(model: Ranked | Mapping[str, Any]) -> str:
-    return model.part if isinstance(model, Ranked) else str(model["part"])
 
 
 def _gates(rows: Rows) -> dict[str, Figure]:
@@ -139,21 +124,6 @@ def _gates(rows: Rows) -> dict[str, Figure]:
     }
 
 
-def arms(ranked: Sequence[Ranked]) -> tuple[list[float], list[float]]:
-    """Suspicion of the infected models that count, and of the whole clean arm.
-
-    An infected model that every audit abstained on has the lowest suspicion there is: a miss.
-    """
-    lowest = float("-inf")
-    return [lowest if r.abstained else r.suspicion for r in _counted(ranked)], [
-        r.suspicion for r in ranked if not r.infected
-    ]
-
-
-def _counted(ranked: Sequence[Ranked]) -> list[Ranked]:
-    return [r for r in ranked if r.infected and r.standing in COUNTED]
-
-
 def _seconds(rows: Rows) -> Figure:
     """Median CPU-seconds of a model, with and without the base, without the baselines."""
     spent: dict[tuple[str, str], float] = {}
@@ -164,26 +134,6 @@ def _seconds(rows: Rows) -> Figure:
     return Figure(median(spent.values()), target=20, at_least=False)
 
 
-def _clustered(
-    ranked: Sequence[Ranked], statistic: Callable[[Sequence[Ranked]], Estimate]
-) -> Estimate | None:
-    """The statistic over bases where there are at least two, else over the models of the one;
-    None where an arm is empty."""
-    bases = sorted({r.base for r in ranked})
-    each = [[r for r in ranked if r.base == base] for base in bases]
-    usable = [some for some in each if all(arms(some))]
-    if len(usable) < 2:
-        return statistic(usable[0]) if usable else None
-    return over_bases([statistic(some).value for some in usable])
-
-
-def _clustered_figure(
-    ranked: Sequence[Ranked], name: str, target: float | None = None
-) -> dict[str, Figure]:
-    found = _clustered(ranked, lambda some: auroc(*arms(some)))
-    return {} if found is None else {name: figure(found, target)}
-
-
 def _detection(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
     statistics: dict[str, Callable[[Sequence[Ranked]], Estimate]] = {
         "AUROC": lambda some: auroc(*arms(some)),
@@ -192,14 +142,14 @@ def _detection(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
     }
     made: dict[str, Figure] = {}
     for name, statistic in statistics.items():
-        found = _clustered(ranked, statistic)
+        found = clustered(ranked, statistic)
         if found is not None:
             made[f"{knowledge}: {name}"] = figure(found, TARGETS.get((knowledge, name)))
-    counted = _counted(ranked)
-    if counted:
-        out = sum(r.abstained for r in counted)
-        made[f"{knowledge}: abstained on"] = figure(share(out, len(counted)), 0.10, at_least=False)
-    flagged = [r for r in counted if r.raw_p <= 0.05]
+    full = counted(ranked)
+    if full:
+        out = sum(r.abstained for r in full)
+        made[f"{knowledge}: abstained on"] = figure(share(out, len(full)), 0.10, at_least=False)
+    flagged = [r for r in full if r.raw_p <= 0.05]
     if flagged:
         right = sum(r.rightly_named for r in flagged)
         made[f"{knowledge}: right kind named, of p ≤ .05"] = figure(
@@ -227,14 +177,14 @@ def _registered(
                 else -round(p, 12) - 1e-9 * math.log10(max(r.tail_p, 1e-300))
             )
 
-        return [score(r) for r in _counted(some)], [score(r) for r in some if not r.infected]
+        return [score(r) for r in counted(some)], [score(r) for r in some if not r.infected]
 
     made: dict[str, Figure] = {}
     for name, statistic in (
         ("AUROC", lambda some: auroc(*both(some))),
         ("TPR at 1 % false alarms", lambda some: sensitivity_at(*both(some), 0.01)),
     ):
-        found = _clustered(ranked, statistic)
+        found = clustered(ranked, statistic)
         if found is not None:
             made[f"{knowledge}: {name}, by the first score"] = figure(found)
     return made
@@ -250,12 +200,12 @@ def _held_out(
     for group in (("family",), ("recipe",), ("base",), ("family", "recipe", "base")):
         some = [r for r in ranked if not r.infected or set(group) <= out[id(r)]]
         title = f"held out: {' and '.join(group)}"
-        made |= _clustered_figure(some, f"{knowledge}: AUROC, {title}")
-        found = _clustered(some, lambda each: sensitivity_at(*arms(each), 0.01))
+        made |= clustered_figure(some, f"{knowledge}: AUROC, {title}")
+        found = clustered(some, lambda each: sensitivity_at(*arms(each), 0.01))
         if found is not None:
             made[f"{knowledge}: TPR at 1 % false alarms, {title}"] = figure(found)
     for what in ("recipe", "base"):
-        flagged = [r for r in _counted(ranked) if r.raw_p <= 0.05 and what in out[id(r)]]
+        flagged = [r for r in counted(ranked) if r.raw_p <= 0.05 and what in out[id(r)]]
         if flagged:
             right = share(sum(r.rightly_named for r in flagged), len(flagged))
             name = f"{knowledge}: right kind named, of p ≤ .05, held out: {what}"
@@ -297,43 +247,6 @@ def _copies(every: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
             max(short, 0), target=needed(len(confirmatory()))
         )
     }
-
-
-def _by(ranked: Sequence[Ranked], what: str, told: str) -> dict[str, Figure]:
-    """AUROC of the full organisms of each family, or of each recipe."""
-    made: dict[str, Figure] = {}
-    for value in sorted({getattr(r, what) for r in _counted(ranked)}):
-        some = [r for r in ranked if not r.infected or getattr(r, what) == value]
-        made |= _clustered_figure(some, f"{told}: AUROC, {value}")
-    return made
-
-
-def _ahead(ranked: Sequence[Ranked], beside: Sequence[Ranked], title: str) -> dict[str, Figure]:
-    """AUROC less that of a baseline on the same models, and so for each family; the mean of the
-    differences in bases, with their interval where there are two."""
-    both = {(r.base, r.organism) for r in beside}
-    ours = [r for r in ranked if (r.base, r.organism) in both]
-    made: dict[str, Figure] = {}
-    for family in ("", *sorted({r.family for r in _counted(ours)})):
-        differences = []
-        for base in sorted({r.base for r in ours}):
-            pair = [
-                arms(
-                    [
-                        r
-                        for r in some
-                        if r.base == base and (not r.infected or family in ("", r.family))
-                    ]
-                )
-                for some in (ours, beside)
-            ]
-            if all(all(each) for each in pair):
-                one, other = (auroc(*each).value for each in pair)
-                differences.append(one - other)
-        if differences:
-            name = f"{title}, {family}" if family else title
-            made[name] = figure(over_bases(differences, within=(-1.0, 1.0)), 0.0)
-    return made
 
 
 def _detectable(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:

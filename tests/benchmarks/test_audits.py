@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.audits.__main__ import SMALL, figures, reported
+from benchmarks.audits.__main__ import SMALL, figures
 from benchmarks.audits.as_shipped import verdicts
 from benchmarks.audits.declaration import Declaration, Part, read
+from benchmarks.audits.detection import reported
 from benchmarks.audits.gates import figures as gate_figures
 from benchmarks.audits.shipped import chosen
 from benchmarks.audits.treatments import Outcome, drawn, outcome, treated
@@ -177,7 +178,13 @@ def test_figures_by_hand() -> None:
     assert found["with base: AUROC, held out: base"].value == 1.0  # one base is left: no mean
     assert found["with base: AUROC, held out: recipe"].value == pytest.approx(expected)
     assert "with base: AUROC, held out: family" not in found
-    assert found["with base: AUROC, baseline: items"].value == pytest.approx(expected)
+    for each in (
+        "baseline: items",
+        "the audits, paired",
+        "the audits and baseline: probe likelihood",
+    ):
+        assert found[f"with base: AUROC, {each}"].value == pytest.approx(expected)
+    assert found["with base: AUROC ahead of baseline: items"].value == pytest.approx(0)
     assert found["with base: clean copies of a base"].value == 8
     assert found["located by the right audit"].value == 1.0
     seconds = found["seconds a model, declared audits"]

@@ -1,0 +1,78 @@
+"""Beside baselines: the audits and each baseline on the same models, by the same copies.
+
+A model counts here where baselines scored it; each instrument then has the same copies to judge
+it by. So the audits' figures differ from those of the whole table, where they have more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.audits.declaration import Declaration
+from benchmarks.audits.detection import (
+    Rows,
+    arms,
+    by,
+    clustered,
+    clustered_figure,
+    counted,
+    reported,
+)
+from benchmarks.harness import Figure, figure
+from tomogram.audits.audit import confirmatory
+from tomogram.audits.calibration.baselines import BASELINES
+from tomogram.audits.calibration.ranking import Ranked, rank
+from tomogram.audits.calibration.statistics import auroc, over_bases, sensitivity_at
+
+LIKELIHOOD = "baseline: probe likelihood"
+
+
+def beside_baselines(rows: Rows, declaration: Declaration, knowledge: str) -> dict[str, Figure]:
+    """Of each baseline its detection and how far the audits are ahead; and of the audits together
+    with the likelihood of probes, which is what a later version of them may ask."""
+    scored = {(r["base"], r["organism"]) for r in rows if r["audit"].startswith("baseline")}
+    paired = [row for row in rows if (row["base"], row["organism"]) in scored]
+
+    def ranked(*audits: str) -> list[Ranked]:
+        return reported(rank(paired, audits=audits, knowledge=knowledge), declaration)
+
+    ours = ranked(*confirmatory())
+    found = _detection(ours, knowledge, "the audits, paired")
+    for name, scores in BASELINES.items():
+        beside = ranked(*(each.name for each in scores))
+        found |= _detection(beside, knowledge, name)
+        found |= by(beside, "family", f"{knowledge}, {name}")
+        found |= _ahead(ours, beside, f"{knowledge}: AUROC ahead of {name}")
+    both = ranked(*confirmatory(), *(each.name for each in BASELINES[LIKELIHOOD]))
+    return found | _detection(both, knowledge, f"the audits and {LIKELIHOOD}")
+
+
+def _detection(ranked: Sequence[Ranked], knowledge: str, told: str) -> dict[str, Figure]:
+    made = clustered_figure(ranked, f"{knowledge}: AUROC, {told}")
+    found = clustered(ranked, lambda some: sensitivity_at(*arms(some), 0.01))
+    if found is not None:
+        made[f"{knowledge}: TPR at 1 % false alarms, {told}"] = figure(found)
+    return made
+
+
+def _ahead(ours: Sequence[Ranked], beside: Sequence[Ranked], title: str) -> dict[str, Figure]:
+    """AUROC less that of a baseline on the same models, and so for each family; the mean of the
+    differences in bases, with their interval where there are two."""
+    made: dict[str, Figure] = {}
+    for family in ("", *sorted({r.family for r in counted(ours)})):
+        differences = []
+        for base in sorted({r.base for r in ours}):
+            pair = [arms(_of(some, base, family)) for some in (ours, beside)]
+            if all(all(each) for each in pair):
+                one, other = (auroc(*each).value for each in pair)
+                differences.append(one - other)
+        if differences:
+            name = f"{title}, {family}" if family else title
+            made[name] = figure(over_bases(differences, within=(-1.0, 1.0)), 0.0)
+    return made
+
+
+def _of(ranked: Sequence[Ranked], base: str, family: str) -> list[Ranked]:
+    """The models of a base, of the infected ones those of a family, or all of ''."""
+    mine = [r for r in ranked if r.base == base]
+    return [r for r in mine if not r.infected or family in ("", r.family)]
