@@ -6,7 +6,7 @@ it by. So the audits' figures differ from those of the whole table, where they h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks.audits.declaration import Declaration
 from benchmarks.audits.detection import (
@@ -14,7 +14,6 @@ from benchmarks.audits.detection import (
     arms,
     by,
     clustered,
-    clustered_figure,
     counted,
     reported,
 )
@@ -23,8 +22,14 @@ from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.ranking import Ranked, rank
 from tomogram.audits.calibration.statistics import auroc, over_bases, sensitivity_at
+from tomogram.store.schema import Estimate
 
 LIKELIHOOD = "baseline: probe likelihood"
+Statistic = Callable[[Sequence[float], Sequence[float]], Estimate]
+STATISTICS: dict[str, Statistic] = {
+    "AUROC": auroc,
+    "TPR at 1 % false alarms": lambda infected, clean: sensitivity_at(infected, clean, 0.01),
+}
 
 
 def beside_baselines(rows: Rows, declaration: Declaration, knowledge: str) -> dict[str, Figure]:
@@ -42,29 +47,37 @@ def beside_baselines(rows: Rows, declaration: Declaration, knowledge: str) -> di
         beside = ranked(*(each.name for each in scores))
         found |= _detection(beside, knowledge, name)
         found |= by(beside, "family", f"{knowledge}, {name}")
-        found |= _ahead(ours, beside, f"{knowledge}: AUROC ahead of {name}")
+        for what, statistic in STATISTICS.items():
+            found |= _ahead(ours, beside, statistic, f"{knowledge}: {what} ahead of {name}")
     both = ranked(*confirmatory(), *(each.name for each in BASELINES[LIKELIHOOD]))
     return found | _detection(both, knowledge, f"the audits and {LIKELIHOOD}")
 
 
 def _detection(ranked: Sequence[Ranked], knowledge: str, told: str) -> dict[str, Figure]:
-    made = clustered_figure(ranked, f"{knowledge}: AUROC, {told}")
-    found = clustered(ranked, lambda some: sensitivity_at(*arms(some), 0.01))
-    if found is not None:
-        made[f"{knowledge}: TPR at 1 % false alarms, {told}"] = figure(found)
-    return made
+    found = {what: _over_bases(ranked, statistic) for what, statistic in STATISTICS.items()}
+    return {
+        f"{knowledge}: {what}, {told}": figure(estimate)
+        for what, estimate in found.items()
+        if estimate is not None
+    }
 
 
-def _ahead(ours: Sequence[Ranked], beside: Sequence[Ranked], title: str) -> dict[str, Figure]:
-    """AUROC less that of a baseline on the same models, and so for each family; the mean of the
-    differences in bases, with their interval where there are two."""
+def _over_bases(ranked: Sequence[Ranked], statistic: Statistic) -> Estimate | None:
+    return clustered(ranked, lambda some: statistic(*arms(some)))
+
+
+def _ahead(
+    ours: Sequence[Ranked], beside: Sequence[Ranked], statistic: Statistic, title: str
+) -> dict[str, Figure]:
+    """A statistic less that of a baseline on the same models, and so for each family; the mean of
+    the differences in bases, with their interval where there are two."""
     made: dict[str, Figure] = {}
     for family in ("", *sorted({r.family for r in counted(ours)})):
         differences = []
         for base in sorted({r.base for r in ours}):
             pair = [arms(_of(some, base, family)) for some in (ours, beside)]
             if all(all(each) for each in pair):
-                one, other = (auroc(*each).value for each in pair)
+                one, other = (statistic(*each).value for each in pair)
                 differences.append(one - other)
         if differences:
             name = f"{title}, {family}" if family else title
