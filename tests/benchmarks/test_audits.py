@@ -14,6 +14,7 @@ from benchmarks.audits.as_shipped import verdicts
 from benchmarks.audits.declaration import Declaration, Part, read
 from benchmarks.audits.detection import reported
 from benchmarks.audits.gates import figures as gate_figures
+from benchmarks.audits.rebuild import kind, models
 from benchmarks.audits.shipped import chosen
 from benchmarks.audits.treatments import Outcome, drawn, outcome, treated
 from benchmarks.audits.treatments import figures as treatment_figures
@@ -189,6 +190,33 @@ def test_figures_by_hand() -> None:
     assert found["located by the right audit"].value == 1.0
     seconds = found["seconds a model, declared audits"]
     assert seconds.value == pytest.approx(0.2 * len(confirmatory()))
+
+
+def test_beside_baselines_every_instrument_has_the_same_models() -> None:
+    """Clean copies that no baseline scored stand above the infected model, and do not count."""
+    rows = _rows("bad", "infected", "microworld", 50.0)
+    for i in range(9):
+        rows += _rows(f"sham-{i}", "sham", "microworld", float(i))
+    for i in range(9):
+        unscored = _rows(f"further-{i}", "sham", "microworld", 99.0 + i)
+        rows += [row for row in unscored if not row["audit"].startswith("baseline")]
+    found = figures(rows, Declaration((PART, LATER)))
+    assert found["with base: AUROC"].value < 0.6
+    for told in ("the audits, paired", "baseline: drawn replies"):
+        assert found[f"with base: AUROC, {told}"].value == 1.0
+        assert found[f"with base: TPR at 1 % false alarms, {told}"].value == 1.0
+    ahead = "with base: TPR at 1 % false alarms ahead of baseline: drawn replies"
+    assert found[ahead].value == found[f"{ahead}, power-gaining"].value == 0.0
+
+
+def test_a_rebuild_counts_every_model_once_and_times_each_kind_of_work() -> None:
+    parts = read().parts
+    assert sum(map(models, parts)) == sum(len(orders) for _, _, orders in read().rounds())
+    by = {part.name: kind(part) for part in parts}
+    assert by["siblings"] == by["siblings-again"]  # the same work in another round
+    for one, other in (("shipped", "recipes"), ("shipped", "siblings"), ("shipped", "lessons")):
+        assert by[one] != by[other]
+    assert not next(part for part in parts if part.name == "clean").beside_baselines
 
 
 def test_which_organisms_are_treated_is_a_matter_of_their_declared_names() -> None:
