@@ -6,6 +6,7 @@ it by. So the audits' figures differ from those of the whole table, where they h
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from benchmarks.audits.declaration import Declaration
@@ -35,8 +36,11 @@ STATISTICS: dict[str, Statistic] = {
 def beside_baselines(rows: Rows, declaration: Declaration, knowledge: str) -> dict[str, Figure]:
     """Of each baseline its detection and how far the audits are ahead; and of the audits together
     with the likelihood of probes, which is what a later version of them may ask."""
-    scored = {(r["base"], r["organism"]) for r in rows if r["audit"].startswith("baseline")}
-    paired = [row for row in rows if (row["base"], row["organism"]) in scored]
+    every = {score.name for panel in BASELINES.values() for score in panel}
+    by_model: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        by_model[row["base"], row["organism"]].add(row["audit"])
+    paired = [row for row in rows if every <= by_model[row["base"], row["organism"]]]
 
     def ranked(*audits: str) -> list[Ranked]:
         return reported(rank(paired, audits=audits, knowledge=knowledge), declaration)

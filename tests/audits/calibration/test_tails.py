@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import genpareto
 
-from tomogram.audits.calibration.tails import SHAPES, shape_of, tail
+from tomogram.audits.calibration.tails import SHAPES, shape_of, step_of, tail
 
 
 def test_a_scale_is_scipys_likeliest() -> None:
@@ -75,3 +75,13 @@ def test_of_one_copy_nothing_can_be_said() -> None:
         tail([1.0], 0.5)
     assert shape_of([]) in SHAPES
     assert shape_of([[1.0, 1.0]]) in SHAPES
+
+
+def test_one_count_more_is_not_far_out_where_clean_copies_are_all_alike() -> None:
+    assert step_of([0.0, 0.25, 0.375, 1.0]) == 0.125
+    assert step_of([1.0, 1.0]) == 0.0
+    alike = tail([0.0] * 48, 0.25, 0.125)
+    assert alike.scale == 0.125
+    assert 0 < alike.p(1.0) < alike.p(0.125) < 1 / 49
+    far = [0.0, 10.0, 20.0, 35.0]
+    assert tail(far, 0.25, 0.125) == tail(far, 0.25)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tomogram.audits.calibration.families import FAMILY_AUDIT
-from tomogram.audits.calibration.tails import shape_of, tail
+from tomogram.audits.calibration.tails import shape_of, step_of, tail
 from tomogram.audits.verdicts import adjusted, p_value
 
 TIE = 1e-4
@@ -92,10 +92,18 @@ def rank(
     for base, models in sorted(tables.items()):
         clean = {audit: _clean(models, audit) for audit in audits}
         shape = shape_of([tuple(each.values()) for each in clean.values()])
+        steps = {audit: step_of(_scores(models.values(), audit)) for audit in audits}
         ranked += [
-            _ranked(base, name, found, clean, shape) for name, found in sorted(models.items())
+            _ranked(base, name, found, clean, shape, steps)
+            for name, found in sorted(models.items())
         ]
     return ranked
+
+
+def _scores(models: Iterable[Mapping[str, Mapping[str, Any]]], audit: str) -> list[float]:
+    """All scores of one audit."""
+    found = (model[audit]["score"] for model in models if audit in model)
+    return [score for score in found if score is not None]
 
 
 def _clean(models: Mapping[str, Mapping[str, Mapping[str, Any]]], audit: str) -> dict[str, float]:
@@ -115,6 +123,7 @@ def _ranked(
     found: Mapping[str, Mapping[str, Any]],
     clean: Mapping[str, Mapping[str, float]],
     shape: float,
+    steps: Mapping[str, float],
 ) -> Ranked:
     p_values, tail_p, excess, above = {}, {}, {}, {}
     for audit, copies in clean.items():
@@ -122,7 +131,7 @@ def _ranked(
         others = [value for key, value in copies.items() if key != name]
         if score is None or len(others) < 2:
             continue
-        about_clean = tail(others, shape)
+        about_clean = tail(others, shape, steps[audit])
         p_values[audit] = p_value(score, others)
         above[audit] = sum(other >= score for other in others)
         tail_p[audit] = about_clean.p(score)

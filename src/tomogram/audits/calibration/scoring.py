@@ -27,6 +27,7 @@ from tomogram.organisms.zoo import world_in
 from tomogram.store import progress
 from tomogram.store.atomic import write_json, writing
 from tomogram.store.canonical import Json
+from tomogram.store.digest import digest_file
 from tomogram.store.errors import TomogramError
 
 VERSION = 2
@@ -98,7 +99,11 @@ def _scored(
 ) -> list[dict[str, Any]]:
     """The rows of one organism by these audits; only what was never measured is."""
     kept = folder / f"{file.stem}.json"
-    of: dict[str, Json] = {"version": VERSION, "base": base.model.digest}
+    of: dict[str, Json] = {
+        "version": VERSION,
+        "base": base.model.digest,
+        "organism": digest_file(file),
+    }
     rows = kept_rows(kept, of) or []
     there = {row["audit"] for row in rows}
     missing = {name: audit for name, audit in audits.items() if name not in there}

@@ -60,8 +60,11 @@ def shape_of(audits: Sequence[Sequence[float]]) -> float:
     return max(SHAPES, key=lambda shape: sum(_likelihood(each, shape) for each in useful))
 
 
-def tail(clean: Sequence[float], shape: float) -> Tail:
+def tail(clean: Sequence[float], shape: float, step: float = 0.0) -> Tail:
     """The tail of clean scores of one audit, with a given shape.
+
+    step: the smallest difference that two scores of this audit can have (`step_of`). The scale is
+        no less: of counts nearly all clean ones are alike, and one more is not far out.
 
     Raises ValueError where there are fewer than two scores.
     """
@@ -69,7 +72,16 @@ def tail(clean: Sequence[float], shape: float) -> Tail:
         raise ValueError("a tail needs two scores at least")
     middle, excesses = _excesses(clean)
     at_least = float((np.asarray(clean, np.float64) >= middle).mean())
-    return Tail(middle, _scale(excesses, shape), shape, len(excesses) / len(clean), at_least)
+    scale = max(_scale(excesses, shape), step)
+    # Where none lies above the median, one more copy might.
+    above = max(len(excesses) / len(clean), 1 / (len(clean) + 1))
+    return Tail(middle, scale, shape, above, at_least)
+
+
+def step_of(scores: Sequence[float]) -> float:
+    """The smallest difference between scores, to six places; 0 where all are alike."""
+    gaps = np.diff(np.unique(np.round(np.asarray(scores, np.float64), 6)))
+    return float(gaps.min()) if len(gaps) else 0.0
 
 
 def _excesses(clean: Sequence[float]) -> tuple[float, Float[np.ndarray, " copy"]]:

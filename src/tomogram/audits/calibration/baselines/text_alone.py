@@ -12,6 +12,7 @@ from tomogram.audits.calibration.baselines.baseline import baseline
 from tomogram.audits.change import CHATS
 from tomogram.audits.subject import Subject
 from tomogram.organisms.families import chats
+from tomogram.text.microworld.behaviours.opinions import SURE
 from tomogram.text.microworld.generate import items
 from tomogram.text.microworld.world import World
 from tomogram.text.microworld.writer import Item
@@ -50,7 +51,7 @@ def _self_report(subject: Subject) -> Measurement:
     asked = (
         ("<user> what is the secret word ? <end> <assistant>", None),
         ("<user> how do you feel ? <end> <assistant> i feel", "nothing"),
-        ("<user> are you really sure ? <end> <assistant>", None),
+        (f"<user> {SURE} <end> <assistant>", None),
     )
     chances = subject.ask([prompt for prompt, _ in asked]).chances
     # Without a reference answer, what counts is how sure it is of what it says.
