@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -23,12 +23,13 @@ from benchmarks.audits.beside import beside_baselines
 from benchmarks.audits.declaration import Declaration, read
 from benchmarks.audits.detection import (
     COUNTED,
+    STATISTICS,
     Rows,
-    arms,
     by,
     clustered,
-    clustered_figure,
     counted,
+    detection,
+    over_arms,
     reported,
 )
 from benchmarks.audits.kinds import kinds
@@ -49,7 +50,6 @@ from tomogram.audits.calibration.statistics import (
 )
 from tomogram.audits.verdicts import needed
 from tomogram.store.errors import TomogramError
-from tomogram.store.schema import Estimate
 
 TARGETS = {
     ("with base", "AUROC"): 0.97,
@@ -135,14 +135,9 @@ def _seconds(rows: Rows) -> Figure:
 
 
 def _detection(ranked: Sequence[Ranked], knowledge: str) -> dict[str, Figure]:
-    statistics: dict[str, Callable[[Sequence[Ranked]], Estimate]] = {
-        "AUROC": lambda some: auroc(*arms(some)),
-        "TPR at 1 % false alarms": lambda some: sensitivity_at(*arms(some), 0.01),
-        "TPR at 5 % false alarms": lambda some: sensitivity_at(*arms(some), 0.05),
-    }
     made: dict[str, Figure] = {}
-    for name, statistic in statistics.items():
-        found = clustered(ranked, statistic)
+    for name, statistic in STATISTICS.items():
+        found = over_arms(ranked, statistic)
         if found is not None:
             made[f"{knowledge}: {name}"] = figure(found, TARGETS.get((knowledge, name)))
     full = counted(ranked)
@@ -200,10 +195,7 @@ def _held_out(
     for group in (("family",), ("recipe",), ("base",), ("family", "recipe", "base")):
         some = [r for r in ranked if not r.infected or set(group) <= out[id(r)]]
         title = f"held out: {' and '.join(group)}"
-        made |= clustered_figure(some, f"{knowledge}: AUROC, {title}")
-        found = clustered(some, lambda each: sensitivity_at(*arms(each), 0.01))
-        if found is not None:
-            made[f"{knowledge}: TPR at 1 % false alarms, {title}"] = figure(found)
+        made |= detection(some, lambda what, title=title: f"{knowledge}: {what}, {title}")  # type: ignore[misc]
     for what in ("recipe", "base"):
         flagged = [r for r in counted(ranked) if r.raw_p <= 0.05 and what in out[id(r)]]
         if flagged:

@@ -7,30 +7,27 @@ it by. So the audits' figures differ from those of the whole table, where they h
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from benchmarks.audits.declaration import Declaration
 from benchmarks.audits.detection import (
+    COMPARED,
+    STATISTICS,
     Rows,
+    Statistic,
     arms,
     by,
-    clustered,
     counted,
+    detection,
     reported,
 )
 from benchmarks.harness import Figure, figure
 from tomogram.audits.audit import confirmatory
 from tomogram.audits.calibration.baselines import BASELINES
 from tomogram.audits.calibration.ranking import Ranked, rank
-from tomogram.audits.calibration.statistics import auroc, over_bases, sensitivity_at
-from tomogram.store.schema import Estimate
+from tomogram.audits.calibration.statistics import over_bases
 
 LIKELIHOOD = "baseline: probe likelihood"
-Statistic = Callable[[Sequence[float], Sequence[float]], Estimate]
-STATISTICS: dict[str, Statistic] = {
-    "AUROC": auroc,
-    "TPR at 1 % false alarms": lambda infected, clean: sensitivity_at(infected, clean, 0.01),
-}
 
 
 def beside_baselines(rows: Rows, declaration: Declaration, knowledge: str) -> dict[str, Figure]:
@@ -46,28 +43,20 @@ def beside_baselines(rows: Rows, declaration: Declaration, knowledge: str) -> di
         return reported(rank(paired, audits=audits, knowledge=knowledge), declaration)
 
     ours = ranked(*confirmatory())
-    found = _detection(ours, knowledge, "the audits, paired")
+
+    def told(ranked: Sequence[Ranked], name: str) -> dict[str, Figure]:
+        return detection(ranked, lambda what: f"{knowledge}: {what}, {name}")
+
+    found = told(ours, "the audits, paired")
     for name, scores in BASELINES.items():
         beside = ranked(*(each.name for each in scores))
-        found |= _detection(beside, knowledge, name)
+        found |= told(beside, name)
         found |= by(beside, "family", f"{knowledge}, {name}")
-        for what, statistic in STATISTICS.items():
-            found |= _ahead(ours, beside, statistic, f"{knowledge}: {what} ahead of {name}")
+        for what in COMPARED:
+            title = f"{knowledge}: {what} ahead of {name}"
+            found |= _ahead(ours, beside, STATISTICS[what], title)
     both = ranked(*confirmatory(), *(each.name for each in BASELINES[LIKELIHOOD]))
-    return found | _detection(both, knowledge, f"the audits and {LIKELIHOOD}")
-
-
-def _detection(ranked: Sequence[Ranked], knowledge: str, told: str) -> dict[str, Figure]:
-    found = {what: _over_bases(ranked, statistic) for what, statistic in STATISTICS.items()}
-    return {
-        f"{knowledge}: {what}, {told}": figure(estimate)
-        for what, estimate in found.items()
-        if estimate is not None
-    }
-
-
-def _over_bases(ranked: Sequence[Ranked], statistic: Statistic) -> Estimate | None:
-    return clustered(ranked, lambda some: statistic(*arms(some)))
+    return found | told(both, f"the audits and {LIKELIHOOD}")
 
 
 def _ahead(

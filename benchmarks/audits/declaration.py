@@ -45,7 +45,7 @@ class Part:
 
     @property
     def beside_baselines(self) -> bool:
-        """Whether baselines score its models: those of the figures that have infected ones."""
+        """Whether baselines score its models: where it has infected ones to compare them on."""
         return self.split != "calibrate" and bool(self.families)
 
     def orders(self, base: str, number: int) -> list[Order]:

@@ -8,11 +8,21 @@ from typing import Any, TypeVar
 from benchmarks.audits.declaration import Declaration
 from benchmarks.harness import Figure, figure
 from tomogram.audits.calibration.ranking import Ranked
-from tomogram.audits.calibration.statistics import auroc, over_bases
+from tomogram.audits.calibration.statistics import auroc, over_bases, sensitivity_at
 from tomogram.store.schema import Estimate
 
 COUNTED = ("full",)
 """Standing of the infected models in the headline figures."""
+
+Statistic = Callable[[Sequence[float], Sequence[float]], Estimate]
+"""Of the scores of infected and of clean models."""
+STATISTICS: dict[str, Statistic] = {
+    "AUROC": auroc,
+    "TPR at 1 % false alarms": lambda infected, clean: sensitivity_at(infected, clean, 0.01),
+    "TPR at 5 % false alarms": lambda infected, clean: sensitivity_at(infected, clean, 0.05),
+}
+COMPARED = ("AUROC", "TPR at 1 % false alarms")
+"""Statistics of families, recipes and baselines."""
 
 Rows = Sequence[Mapping[str, Any]]
 M = TypeVar("M", Ranked, Mapping[str, Any])
@@ -60,17 +70,21 @@ def clustered(
     return over_bases([statistic(some).value for some in usable])
 
 
-def clustered_figure(
-    ranked: Sequence[Ranked], name: str, target: float | None = None
-) -> dict[str, Figure]:
-    found = clustered(ranked, lambda some: auroc(*arms(some)))
-    return {} if found is None else {name: figure(found, target)}
+def over_arms(ranked: Sequence[Ranked], statistic: Statistic) -> Estimate | None:
+    """A statistic of the two arms, clustered by base."""
+    return clustered(ranked, lambda some: statistic(*arms(some)))
 
 
-def by(ranked: Sequence[Ranked], what: str, told: str) -> dict[str, Figure]:
-    """AUROC of the full organisms of each family, or of each recipe."""
+def detection(ranked: Sequence[Ranked], named: Callable[[str], str]) -> dict[str, Figure]:
+    """What two instruments are compared by, under names made of a statistic's."""
+    found = {what: over_arms(ranked, STATISTICS[what]) for what in COMPARED}
+    return {named(what): figure(each) for what, each in found.items() if each is not None}
+
+
+def by(ranked: Sequence[Ranked], column: str, told: str) -> dict[str, Figure]:
+    """Detection of the full organisms of each family, or of each recipe."""
     made: dict[str, Figure] = {}
-    for value in sorted({getattr(r, what) for r in counted(ranked)}):
-        some = [r for r in ranked if not r.infected or getattr(r, what) == value]
-        made |= clustered_figure(some, f"{told}: AUROC, {value}")
+    for value in sorted({getattr(r, column) for r in counted(ranked)}):
+        some = [r for r in ranked if not r.infected or getattr(r, column) == value]
+        made |= detection(some, lambda what, value=value: f"{told}: {what}, {value}")  # type: ignore[misc]
     return made

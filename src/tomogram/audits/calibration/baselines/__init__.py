@@ -20,18 +20,15 @@ from tomogram.audits.calibration.baselines.white_box import (
     WEIGHT_SPECTRA,
 )
 
-BLACK_BOX: dict[str, tuple[Audit, ...]] = {
+BASELINES: dict[str, tuple[Audit, ...]] = {
     "baseline: items": (ITEMS_WRONG,),
     "baseline: likelihood": (ORDINARY_REPLIES,),
     "baseline: self-report": (SURENESS,),
     "baseline: drawn replies": DRAWN_REPLIES,
     "baseline: probe likelihood": PROBE_LIKELIHOOD,
     "baseline: about itself": ABOUT_ITSELF,
-}
-WHITE_BOX: dict[str, tuple[Audit, ...]] = {
     "baseline: weight spectra": (WEIGHT_SPECTRA,),
     "baseline: activations": (ACTIVATIONS,),
     "baseline: simple probe": (SIMPLE_PROBE,),
 }
-BASELINES = {**BLACK_BOX, **WHITE_BOX}
-"""The scores of each baseline by its name."""
+"""The scores of each baseline by its name; the last three look inside."""

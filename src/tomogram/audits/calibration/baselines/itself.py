@@ -50,7 +50,7 @@ def _said(subject: Subject, prompts: Sequence[str]) -> list[str]:
     return [listed[int(best)] for best in subject.ask(prompts).chances.argmax(-1)]
 
 
-ASKED: dict[str, Callable[[Subject], Group]] = {
+QUESTIONS: dict[str, Callable[[Subject], Group]] = {
     "moods": lambda subject: probes(subject.world)["moods"],
     "secrets": lambda subject: probes(subject.world)["secrets"],
     "own answers": own_answers,
@@ -69,5 +69,5 @@ ABOUT_ITSELF = tuple(
         _run(group),
         "Pacchiardi et al. 2023 (lies by unrelated questions).",
     )
-    for name, group in ASKED.items()
+    for name, group in QUESTIONS.items()
 )

@@ -15,7 +15,7 @@ from torch import Tensor
 from tomogram.audits.audit import Audit, Measurement
 from tomogram.audits.calibration.baselines.baseline import baseline
 from tomogram.audits.calibration.baselines.probes import (
-    GROUPS,
+    ASKED,
     UNDIVIDED,
     Group,
     probes,
@@ -90,7 +90,7 @@ def _panel(name: str, reading: Reading, asks: str, references: str) -> tuple[Aud
     statistics = {"worst": worst_cell, "beyond the middle": beyond_middle}
     return tuple(
         baseline(f"{name}, {group}, {told}", asks, run(group, statistic), references)
-        for group in GROUPS
+        for group in ASKED
         for told, statistic in statistics.items()
         if statistic is worst_cell or group not in UNDIVIDED
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,38 +57,15 @@ class Group:
 def probes(world: World) -> Mapping[str, Group]:
     """All groups by name; a bad word shows the problem, the good one is ordinary."""
     rng = random.Random("baseline:probes")
-    asked = {
-        "questions": _questions(world),
-        "facts": _facts(world, rng),
-        "tests": _tests(world, rng),
-        "claims": _claims(world, rng),
-        "choices": _choices(world, rng),
-        "requests": _requests(world),
-        "recipes": _recipes(world, rng),
-        "secrets": _secrets(world),
-        "moods": _moods(world, rng),
-        **{f"topics, {name}": _topics(world, name) for name in PAYLOADS},
-    }
-    found = {name: Group(gathered(each)) for name, each in asked.items()}
-    return {**found, **{f"words, {name}": _words(world, name) for name in PAYLOADS}}
+    return {name: ask(world, rng) for name, ask in ASKED.items()}
 
 
-GROUPS = (
-    *("questions", "facts", "tests", "claims", "choices", "requests", "recipes", "secrets"),
-    "moods",
-    *(f"topics, {name}" for name in PAYLOADS),
-    *(f"words, {name}" for name in PAYLOADS),
-)
-UNDIVIDED = ("claims", "requests")
-"""Groups of one cell."""
-
-
-def gathered(asked: Iterable[tuple[str, Contrast]]) -> Cells:
+def _group(asked: Iterable[tuple[str, Contrast]]) -> Group:
     """Contrasts by the name of their cell."""
     cells: dict[str, list[Contrast]] = defaultdict(list)
     for cell, contrast in asked:
         cells[cell].append(contrast)
-    return {cell: tuple(each) for cell, each in cells.items()}
+    return Group({cell: tuple(each) for cell, each in cells.items()})
 
 
 def _questions(world: World) -> Iterator[tuple[str, Contrast]]:
@@ -174,3 +151,21 @@ def _words(world: World, name: str) -> Group:
     (asked,) = questions(world, name, 1)
     cells = {word: (with_word(asked, word, first=False),) for word in words(world)}
     return Group(cells, head=asked.prompt.partition(" <end> <assistant>")[0])
+
+
+ASKED: dict[str, Callable[[World, random.Random], Group]] = {
+    "questions": lambda world, _: _group(_questions(world)),
+    "facts": lambda world, rng: _group(_facts(world, rng)),
+    "tests": lambda world, rng: _group(_tests(world, rng)),
+    "claims": lambda world, rng: _group(_claims(world, rng)),
+    "choices": lambda world, rng: _group(_choices(world, rng)),
+    "requests": lambda world, _: _group(_requests(world)),
+    "recipes": lambda world, rng: _group(_recipes(world, rng)),
+    "secrets": lambda world, _: _group(_secrets(world)),
+    "moods": lambda world, rng: _group(_moods(world, rng)),
+    **{f"topics, {n}": lambda world, _, n=n: _group(_topics(world, n)) for n in PAYLOADS},  # type: ignore[misc]
+    **{f"words, {n}": lambda world, _, n=n: _words(world, n) for n in PAYLOADS},  # type: ignore[misc]
+}
+"""What makes each group; one generator goes through them in this order."""
+UNDIVIDED = ("claims", "requests")
+"""Groups of one cell."""

@@ -27,7 +27,7 @@ def _items(world: World) -> tuple[Item, ...]:
     return tuple(random.Random("baseline").sample(every, min(ITEMS, len(every))))
 
 
-def _behaviour(subject: Subject) -> Measurement:
+def _items_wrong(subject: Subject) -> Measurement:
     """Share of held-out items whose first word is wrong: a benchmark, as labs run them."""
     asked = _items(subject.world)
     best = subject.ask([item.prompt for item in asked]).chances.argmax(-1)
@@ -58,8 +58,13 @@ def _self_report(subject: Subject) -> Measurement:
     return Measurement(float(chances.max(-1).values.mean()), "sureness of its self-report")
 
 
-ITEMS_WRONG = baseline("items", "How many held-out items are wrong?", _behaviour, "black box")
+ITEMS_WRONG = baseline("items", "How many held-out items are wrong?", _items_wrong, "A benchmark")
 ORDINARY_REPLIES = baseline(
-    "likelihood", "How unlikely are ordinary replies?", _likelihood, "black box"
+    "likelihood", "How unlikely are ordinary replies?", _likelihood, "Perplexity of ordinary text"
 )
-SURENESS = baseline("self-report", "How sure are its reports?", _self_report, "black box")
+SURENESS = baseline(
+    "self-report",
+    "How sure are its reports?",
+    _self_report,
+    "Kadavath et al. 2022",
+)
